@@ -1,0 +1,42 @@
+"""Helpers for the active-learning notebooks: the data, the model, the learner and the figures.
+
+Names are loaded on first use, so a notebook that only looks at digits never waits for TensorFlow.
+"""
+
+import importlib
+from typing import TYPE_CHECKING
+
+__version__ = "0.1.0"
+
+_HOME = {
+    "ActiveLearner": "learner",
+    "Dataset": "data",
+    "Fit": "learner",
+    "History": "learner",
+    "SoftmaxRegression": "model",
+    "check_parameters": "parameters",
+    "load_mnist": "data",
+    "progress": "progress",
+}
+_MODULES = {"data", "learner", "model", "parameters", "plots"}
+__all__ = sorted([*_HOME, "plots"])
+
+if TYPE_CHECKING:
+    from alhelpers import plots
+    from alhelpers.data import Dataset, load_mnist
+    from alhelpers.learner import ActiveLearner, Fit, History
+    from alhelpers.model import SoftmaxRegression
+    from alhelpers.parameters import check_parameters
+    from alhelpers.progress import progress
+
+
+def __getattr__(name: str) -> object:
+    if name in _HOME:
+        return getattr(importlib.import_module(f"alhelpers.{_HOME[name]}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"alhelpers.{name}")
+    raise AttributeError(f"module 'alhelpers' has no attribute {name!r}; it has {', '.join(__all__)}")
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -1,0 +1,7 @@
+"""`python -m alhelpers`."""
+
+import sys
+
+from alhelpers.cli import main
+
+sys.exit(main())

@@ -1,0 +1,173 @@
+"""MNIST from the file beside this module, and `Dataset`, which holds it or arrays of your own."""
+
+import hashlib
+import io
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+MNIST_FILE = Path(__file__).with_name("mnist.npz")
+MNIST_SHA256 = "e4f36c79f6394c18ce6ffddbc99724ec7af1d36024c19a0851574b39c8aea674"
+N_TRAIN, N_TEST = 60_000, 10_000
+
+
+@dataclass(frozen=True, eq=False)
+class Dataset:
+    """A pool to label from and a test set to score on. The arrays are copied and made read-only.
+
+    Parameters
+    ----------
+    x_pool : array of shape (n_pool, height, width), uint8 (0 to 255) or float (0 to 1)
+        The images a learner may ask labels for.
+    y_pool : integer array of shape (n_pool,)
+        Their labels, counted from 0: what the oracle answers when asked.
+    x_test, y_test : arrays of shapes (n_test, height, width) and (n_test,)
+        The images accuracy is measured on.
+    n_classes : int, optional
+        Number of classes; by default one more than the largest label.
+
+    Raises
+    ------
+    ValueError
+        If shapes, types or values do not fit together; the message names the array.
+    """
+
+    x_pool: np.ndarray
+    y_pool: np.ndarray
+    x_test: np.ndarray
+    y_test: np.ndarray
+    n_classes: int | None = None
+
+    def __post_init__(self) -> None:
+        for part in ("pool", "test"):
+            x, y = np.array(getattr(self, f"x_{part}")), np.array(getattr(self, f"y_{part}"))
+            _check_images(f"x_{part}", x)
+            _check_labels(f"y_{part}", y, len(x), f"x_{part}")
+            for name, array in ((f"x_{part}", x), (f"y_{part}", y)):
+                array.flags.writeable = False
+                object.__setattr__(self, name, array)
+        if self.x_pool.shape[1:] != self.x_test.shape[1:] or self.x_pool.dtype.kind != self.x_test.dtype.kind:
+            raise ValueError(
+                f"x_pool holds {self.x_pool.shape[1:]} images of {self.x_pool.dtype} and x_test "
+                f"{self.x_test.shape[1:]} images of {self.x_test.dtype}; give both the same shape and kind"
+            )
+        largest = int(max(self.y_pool.max(), self.y_test.max()))
+        if self.n_classes is None:
+            object.__setattr__(self, "n_classes", max(largest + 1, 2))
+        elif self.n_classes <= max(largest, 1):
+            raise ValueError(
+                f"n_classes is {self.n_classes}, but the largest label is {largest}; give at least {largest + 1}"
+            )
+
+    @property
+    def n_pool(self) -> int:
+        """Number of pool images."""
+        return len(self.x_pool)
+
+    @property
+    def n_test(self) -> int:
+        """Number of test images."""
+        return len(self.x_test)
+
+    def __repr__(self) -> str:
+        height, width = self.x_pool.shape[1:]
+        return f"Dataset({self.n_pool} pool + {self.n_test} test images of {height}×{width})"
+
+
+def scale(images: np.ndarray) -> np.ndarray:
+    """Images as the model sees them: (n, height × width) float32, grey levels from 0 to 1.
+
+    uint8 grey levels are divided by 255; floats are taken to be scaled already.
+    """
+    flat = images.reshape(len(images), -1).astype(np.float32)
+    return flat / np.float32(255) if images.dtype == np.uint8 else flat
+
+
+def load_mnist(n_pool: int = 4000, n_test: int = 400, seed: int | None = None) -> Dataset:
+    """MNIST images for one experiment: a pool from the 60,000 training images, a test set from the 10,000.
+
+    Parameters
+    ----------
+    n_pool : int
+        Pool size, 1 to 60,000.
+    n_test : int
+        Test size, 1 to 10,000.
+    seed : int, optional
+        None takes the first images in file order, as the article does. A number draws both sets at random
+        without replacement; the same number draws the same images.
+
+    Raises
+    ------
+    ValueError
+        If a size is out of range, or the seed is negative.
+    OSError
+        If the data file is missing or its SHA-256 is not the shipped one.
+
+    Source: section "Data for the experiment" of the article; MNIST by LeCun, Cortes and Burges.
+    """
+    for name, size, most in (("n_pool", n_pool, N_TRAIN), ("n_test", n_test, N_TEST)):
+        if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size <= most:
+            raise ValueError(f"{name} is {size!r}; MNIST has {most:,} such images, so give 1 to {most:,}")
+    if seed is None:
+        x_train, y_train, x_test, y_test = read_mnist(n_pool, n_test)
+        return Dataset(x_train, y_train, x_test, y_test, n_classes=10)
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed is {seed!r}; give None for file order, or a whole number from 0 up")
+    rng = np.random.default_rng(seed)
+    pool = rng.choice(N_TRAIN, n_pool, replace=False)
+    test = rng.choice(N_TEST, n_test, replace=False)
+    x_train, y_train, x_test, y_test = read_mnist()
+    return Dataset(x_train[pool], y_train[pool], x_test[test], y_test[test], n_classes=10)
+
+
+def read_mnist(
+    n_train: int = N_TRAIN, n_test: int = N_TEST
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The first images of both MNIST files: x_train, y_train, x_test, y_test, all uint8.
+
+    Raises OSError if the file is missing or damaged: its SHA-256 is checked on every call.
+    """
+    try:
+        packed = MNIST_FILE.read_bytes()
+    except FileNotFoundError:
+        raise OSError(f"{MNIST_FILE} is missing; restore it with `git checkout -- {MNIST_FILE.name}`") from None
+    digest = hashlib.sha256(packed).hexdigest()
+    if digest != MNIST_SHA256:
+        raise OSError(
+            f"{MNIST_FILE} is damaged (SHA-256 {digest[:12]}…, expected {MNIST_SHA256[:12]}…); "
+            f"restore it with `git checkout -- {MNIST_FILE.name}` in its folder"
+        )
+    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
+        return tuple(
+            _first(archive, name, n)
+            for name, n in (("x_train", n_train), ("y_train", n_train), ("x_test", n_test), ("y_test", n_test))
+        )
+
+
+def _first(archive: zipfile.ZipFile, name: str, n: int) -> np.ndarray:
+    """The first n items of one array, without unpacking the rest (np.load would unpack all 47 MB)."""
+    with archive.open(f"{name}.npy") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        item = dtype.itemsize * int(np.prod(shape[1:]))
+        return np.frombuffer(file.read(n * item), dtype).reshape(n, *shape[1:])
+
+
+def _check_images(name: str, x: np.ndarray) -> None:
+    if x.ndim != 3 or x.size == 0:
+        raise ValueError(f"{name} has shape {x.shape}; expected (images, height, width), none of them 0")
+    if x.dtype == np.uint8:
+        return
+    if x.dtype.kind != "f":
+        raise ValueError(f"{name} has dtype {x.dtype}; expected uint8 grey levels, or floats from 0 to 1")
+    if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
+        raise ValueError(f"{name} has floats outside 0 to 1; divide by the largest grey level first")
+
+
+def _check_labels(name: str, y: np.ndarray, n: int, images: str) -> None:
+    if y.shape != (n,):
+        raise ValueError(f"{name} has shape {y.shape}; expected ({n},), one label for each image of {images}")
+    if y.dtype.kind not in "iu" or y.min() < 0:
+        raise ValueError(f"{name} holds {y.dtype} from {y.min()} to {y.max()}; expected integers from 0 up")

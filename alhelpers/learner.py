@@ -1,0 +1,201 @@
+"""ActiveLearner: which images are labelled, by whom and in which round, and the model trained on them."""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from alhelpers.data import Dataset, scale
+from alhelpers.model import SoftmaxRegression, tf
+
+PERSON, MODEL = "person", "model"
+
+
+class Fit(NamedTuple):
+    """One call of `ActiveLearner.fit`: a row of the history."""
+
+    stage: str
+    n_labels: int
+    accuracy: float
+    steps: int
+
+
+class History(Sequence):
+    """The fits of a learner, oldest first: a tidy table with the columns stage, n_labels, accuracy, steps."""
+
+    columns = Fit._fields
+    MIME = "application/vnd.alhelpers.history+json"
+
+    def __init__(self, rows: Sequence[Fit] = ()) -> None:
+        self._rows = list(rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: int | slice) -> "Fit | History":
+        return History(self._rows[index]) if isinstance(index, slice) else self._rows[index]
+
+    def __iter__(self) -> Iterator[Fit]:
+        return iter(self._rows)
+
+    def append(self, row: Fit) -> None:
+        """Add one fit."""
+        self._rows.append(row)
+
+    def stage(self, *names: str) -> "History":
+        """Only the fits of these stages."""
+        return History([row for row in self._rows if row.stage in names])
+
+    def column(self, name: str) -> np.ndarray:
+        """One column as an array."""
+        return np.array([getattr(row, name) for row in self._rows])
+
+    def __repr__(self) -> str:
+        shown = self._rows if len(self) <= 8 else [*self._rows[:4], None, *self._rows[-4:]]
+        lines = [f"{'stage':<14}{'n_labels':>8}{'accuracy':>10}{'steps':>7}"]
+        for row in shown:
+            lines.append(
+                f"{row.stage:<14}{row.n_labels:>8}{row.accuracy:>10.4f}{row.steps:>7}"
+                if row
+                else f"… {len(self) - 8} more"
+            )
+        return "\n".join(lines)
+
+    def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
+        # The full table travels with the notebook: nbval compares it, `alhelpers run` collects it.
+        return {"text/plain": repr(self), self.MIME: [row._asdict() for row in self._rows]}
+
+
+class ActiveLearner:
+    """A pool of images, the labels given so far, and a softmax regression trained on them.
+
+    The state is indices into the pool, never copies of images:
+
+    - `labeled`: pool indices in the order they were labelled; `labels`, `label_source` ("person" or "model")
+      and `label_round` (1 before the first fit, 2 before the second, …) go with it, entry by entry;
+    - `unlabeled`: the other pool indices, in the order in which they will be labelled;
+    - `history`: one row for every fit.
+
+    Parameters
+    ----------
+    data : Dataset
+        The pool, its labels (they stand for the person who answers), and the test set.
+    learning_rate, patience
+        As in `SoftmaxRegression`.
+
+    Source: the three procedures of the article's section "Model, training and labeling processes"; least
+    confidence as a query is Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
+    """
+
+    def __init__(self, data: Dataset, learning_rate: float = 0.1, patience: int = 10) -> None:
+        self.data = data
+        # A pixel that is dark in every pool image gets no gradient: its weights would stay at zero. Leaving
+        # it out changes no prediction and saves a sixth of the work (MNIST's corners).
+        self._lit = data.x_pool.any(axis=0).ravel()
+        self._x_pool = tf.constant(scale(data.x_pool)[:, self._lit])
+        self._x_test = tf.constant(scale(data.x_test)[:, self._lit])
+        self._y_test = tf.constant(data.y_test.astype(np.int32))
+        self.model = SoftmaxRegression(int(self._lit.sum()), data.n_classes, learning_rate, patience)
+        self.reset()
+
+    def reset(self) -> None:
+        """Take all labels back, put the pool in its original order, and forget what the model learned."""
+        self.labeled = np.empty(0, np.int32)
+        self.labels = np.empty(0, np.int32)
+        self.label_source = np.empty(0, "U6")
+        self.label_round = np.empty(0, np.int32)
+        self.unlabeled = np.arange(self.data.n_pool, dtype=np.int32)
+        self.history = History()
+        self.model.reset()
+
+    def label_manually(self, n: int) -> None:
+        """Have a person label the first n unlabelled images (here: look their labels up in the dataset).
+
+        Raises ValueError unless n is 1 to the number of unlabelled images.
+        """
+        queried = self._first_unlabeled(n)
+        self._label(queried, self.data.y_pool[queried], PERSON)
+
+    def auto_label(self, n: int) -> None:
+        """Have the model label the first n unlabelled images with the class it finds most probable.
+
+        Raises ValueError unless n is 1 to the number of unlabelled images.
+        """
+        queried = self._first_unlabeled(n)
+        self._label(queried, self.predict_proba(queried).argmax(axis=1), MODEL)
+
+    def fit(self, stage: str = "", verbose: bool = True) -> None:
+        """Train on all labels so far until test accuracy stops improving, and keep the best weights.
+
+        Weights and Adam's state carry on from the fit before. A row with the name `stage` is added to
+        `history`; with `verbose`, the article's line is printed.
+
+        Raises ValueError if nothing is labelled yet.
+        """
+        if not len(self.labeled):
+            raise ValueError("there are no labels to fit on; call label_manually(n) first")
+        x = tf.gather(self._x_pool, self.labeled)
+        correct = self.model.fit(x, self.labels, self._x_test, self._y_test)
+        self.history.append(
+            Fit(stage, len(self.labeled), int(correct.max()) / self.data.n_test, len(correct) - 1)
+        )
+        if verbose:
+            print("Labels:", len(self.labeled), "\tAccuracy:", np.float32(self.history[-1].accuracy))
+
+    def least_confident_first(self) -> np.ndarray:
+        """Sort the unlabelled images by confidence, lowest first; return the sorted confidences.
+
+        Confidence is the largest class probability, float32 of shape (n_unlabeled,). Equally confident
+        images keep their order.
+        """
+        confidence = self.predict_proba(self.unlabeled).max(axis=1)
+        order = np.argsort(confidence, kind="stable")
+        self.unlabeled = self.unlabeled[order]
+        return confidence[order]
+
+    def most_confident_first(self) -> np.ndarray:
+        """Sort the unlabelled images by confidence, highest first; return the sorted confidences."""
+        confidence = self.predict_proba(self.unlabeled).max(axis=1)
+        order = np.argsort(-confidence, kind="stable")
+        self.unlabeled = self.unlabeled[order]
+        return confidence[order]
+
+    def predict_proba(self, indices: np.ndarray) -> np.ndarray:
+        """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
+        return self.model.predict_proba(tf.gather(self._x_pool, indices))
+
+    def predict_proba_test(self) -> np.ndarray:
+        """Class probabilities of the test images, float32 of shape (n_test, n_classes)."""
+        return self.model.predict_proba(self._x_test)
+
+    def weight_images(self) -> np.ndarray:
+        """The weights of each class as an image, float32 of shape (n_classes, height, width)."""
+        images = np.zeros((self.data.n_classes, self._lit.size), np.float32)
+        images[:, self._lit] = self.model.weights.T
+        return images.reshape(-1, *self.data.x_pool.shape[1:])
+
+    def copy(self) -> "ActiveLearner":
+        """Another learner in the same state that goes its own way from here."""
+        other = ActiveLearner(self.data, self.model.learning_rate, self.model.patience)
+        for name in ("labeled", "labels", "label_source", "label_round", "unlabeled"):
+            setattr(other, name, getattr(self, name))  # replaced, never changed in place
+        other.history = self.history[:]
+        other.model.set_state(self.model.get_state())
+        return other
+
+    def __repr__(self) -> str:
+        return f"ActiveLearner({len(self.labeled)} labelled, {len(self.unlabeled)} unlabelled)"
+
+    def _first_unlabeled(self, n: int) -> np.ndarray:
+        most = len(self.unlabeled)
+        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= most:
+            raise ValueError(f"cannot label {n!r} images: {most} are unlabelled, so give 1 to {most}")
+        return self.unlabeled[:n]
+
+    def _label(self, queried: np.ndarray, labels: np.ndarray, source: str) -> None:
+        n = len(queried)
+        self.labeled = np.concatenate([self.labeled, queried])
+        self.labels = np.concatenate([self.labels, labels.astype(np.int32)])
+        self.label_source = np.concatenate([self.label_source, np.full(n, source)])
+        self.label_round = np.concatenate([self.label_round, np.full(n, len(self.history) + 1, np.int32)])
+        self.unlabeled = self.unlabeled[n:]

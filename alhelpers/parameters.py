@@ -1,0 +1,111 @@
+"""What a notebook's parameters may be, and the check that stops it when they are something else.
+
+A notebook declares its parameters in its first code cell, one `name: type = value  # help` a line, where
+papermill can read and replace them. Its second code cell calls `check_parameters()`.
+"""
+
+import ast
+import difflib
+import math
+from collections.abc import Mapping
+from typing import NamedTuple
+
+from alhelpers.data import N_TEST, N_TRAIN
+
+
+class ParameterError(ValueError):
+    """A parameter that cannot be used. In a notebook it shows as its one sentence, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"ParameterError: {self}"]
+
+
+class Rule(NamedTuple):
+    """What one parameter may be: its type, the smallest and largest value, and whether None is allowed."""
+
+    type: type
+    least: float
+    most: float = math.inf
+    optional: bool = False
+
+    def allowed(self) -> str:
+        """In words, for an error message."""
+        kind = "a whole number" if self.type is int else "a number"
+        span = f"from {self.least:,} up" if self.most == math.inf else f"from {self.least:,} to {self.most:,}"
+        return f"{kind} {span}" + (", or None" if self.optional else "")
+
+
+RULES = {
+    "n_pool": Rule(int, 20, N_TRAIN),
+    "n_test": Rule(int, 10, N_TEST),
+    "seed": Rule(int, 0, optional=True),
+    "batch_size": Rule(int, 1),
+    "label_budget": Rule(int, 1),
+    "auto_batch_size": Rule(int, 1),
+    "n_clusters": Rule(int, 2, 100),
+    "n_show": Rule(int, 1, 200),
+    "price_per_label": Rule(float, 0),
+    "n_jitter": Rule(int, 2, 100),
+}
+
+# (smaller, larger, how an error says it): the first may not exceed the second, where both are parameters.
+_AT_MOST = (
+    ("label_budget", "n_pool", "there are not that many images to label"),
+    ("batch_size", "label_budget", "one batch would spend more than the budget"),
+    ("n_clusters", "n_pool", "there are not that many images to cluster"),
+)
+
+
+def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
+    """Stop the notebook in one sentence if a parameter is unknown or has a value that makes no sense.
+
+    Parameters
+    ----------
+    namespace : mapping, optional
+        Variable names and values, with `__annotations__` for the declared parameters and `In` for the cells
+        run so far; by default those of the running notebook.
+
+    Raises
+    ------
+    ParameterError
+        Names the parameter, its value and what is allowed.
+    """
+    if namespace is None:
+        from IPython import get_ipython
+
+        namespace = get_ipython().user_ns
+    declared = set(namespace.get("__annotations__", ()))
+    for name in declared - set(RULES):
+        raise ParameterError(f"the parameters cell declares {name!r}, which is no known parameter{_nearest(name, RULES)}")
+    for name in _injected(namespace.get("In", ())) - declared:
+        raise ParameterError(
+            f"unknown parameter {name!r}{_nearest(name, declared)}; this notebook has {', '.join(sorted(declared))}"
+        )
+    for name in sorted(declared):
+        _check_value(name, namespace[name], RULES[name])
+    for small, large, why in _AT_MOST:
+        if {small, large} <= declared and namespace[small] > namespace[large]:
+            raise ParameterError(f"{small} is {namespace[small]:,} but {large} is {namespace[large]:,}: {why}")
+
+
+def _check_value(name: str, value: object, rule: Rule) -> None:
+    if value is None and rule.optional:
+        return
+    types = (int, float) if rule.type is float else (rule.type,)
+    right_type = isinstance(value, types) and not isinstance(value, bool)
+    if not (right_type and rule.least <= value <= rule.most and math.isfinite(value)):
+        raise ParameterError(f"{name} is {value!r}; give {rule.allowed()}")
+
+
+def _injected(cells: object) -> set[str]:
+    """Names that papermill set: it puts them into a cell of their own, headed "# Parameters"."""
+    names: set[str] = set()
+    for source in list(cells)[:4]:
+        if source.lstrip().startswith("# Parameters"):
+            names |= {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    return names
+
+
+def _nearest(name: str, known: object) -> str:
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""

@@ -1,0 +1,268 @@
+"""Every figure of the notebooks: functions from arrays to a `Picture`, which a notebook shows by itself."""
+
+import base64
+import io
+import zlib
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import PercentFormatter
+
+# Okabe and Ito (2008): told apart with any colour vision.
+BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
+_LIGHT = "#DADADA"
+
+
+class Picture(Figure):
+    """A matplotlib figure that displays itself, says in words what it shows, and carries its numbers.
+
+    In a notebook it becomes a PNG with alternative text. The numbers it draws go into the output's metadata,
+    where a reader can take them from and the tests compare them.
+    """
+
+    def __init__(self, alt: str, width: float = 7.2, height: float = 3.6) -> None:
+        super().__init__(figsize=(width, height), dpi=100, layout="constrained")
+        FigureCanvasAgg(self)
+        self.alt = alt
+
+    def png(self) -> bytes:
+        """The figure as a PNG that does not name the matplotlib version."""
+        buffer = io.BytesIO()
+        self.savefig(buffer, format="png", metadata={"Software": None})
+        return buffer.getvalue()
+
+    def numbers(self) -> list[dict]:
+        """What is drawn, axes by axes: lines, bars and points as numbers, images packed by `pack_image`."""
+        return [numbers for numbers in map(_numbers, self.axes) if numbers]
+
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
+        png = base64.b64encode(self.png()).decode()
+        data = {"image/png": png, "text/plain": f"<Picture: {self.alt}>"}
+        return data, {"image/png": {"alt": self.alt}, "numbers": self.numbers()}
+
+    def __repr__(self) -> str:
+        return f"<Picture: {self.alt}>"
+
+
+def digit(image: np.ndarray, label: int) -> Picture:
+    """One image, (height, width), large, with its grey scale. Notebook 01."""
+    figure = Picture(f"One image of {image.shape[0]} by {image.shape[1]} grey pixels: a handwritten {label}", 4.2)
+    axes = figure.subplots()
+    shown = axes.imshow(image, cmap="gray_r")
+    axes.set(xlabel="column (pixels)", ylabel="row (pixels)")
+    figure.colorbar(shown, label="grey level")
+    return figure
+
+
+def sheet(images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 10) -> Picture:
+    """Images, (n, height, width), in a grid, each with a caption under it. Notebooks 01, 02, 03 and 06."""
+    rows = -(-len(images) // columns)
+    figure = Picture(alt, 0.8 * columns, (1.05 if any(captions) else 0.85) * rows)
+    for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
+        axes.set_axis_off()
+        if i < len(images):
+            axes.imshow(images[i], cmap="gray_r")
+            axes.set_title(captions[i], fontsize=9, y=-0.32)
+    return figure
+
+
+def class_balance(counts: np.ndarray, names: Sequence[str]) -> Picture:
+    """How many images of each class, one bar group for each row of counts, (sets, classes). Notebook 01."""
+    figure = Picture("Bars: share of each digit in the " + " and the ".join(names), height=3.2)
+    axes = figure.subplots()
+    width = 0.8 / len(counts)
+    for i, (row, name, colour) in enumerate(zip(counts, names, (BLUE, ORANGE), strict=False)):
+        x = np.arange(len(row)) + (i - (len(counts) - 1) / 2) * width
+        axes.bar(x, row / row.sum(), width * 0.95, color=colour, label=f"{name} ({row.sum():,} images)")
+    axes.axhline(1 / counts.shape[1], color=GREY, lw=1, ls=":")
+    axes.set(xlabel="digit", ylabel="share of the images", xticks=range(counts.shape[1]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.set_ylim(0, 1.25 * (counts / counts.sum(1, keepdims=True)).max())
+    axes.legend(frameon=False, loc="upper right", ncols=2)
+    return _clean(figure)
+
+
+def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
+    """Test accuracy after each training step, with the step that is kept and the steps waited. Notebook 02."""
+    kept = int(np.argmax(accuracy))
+    figure = Picture(
+        f"Line: test accuracy over {len(accuracy) - 1} training steps; the best is step {kept}, "
+        "the steps after it bring nothing better"
+    )
+    axes = figure.subplots()
+    axes.axvspan(kept, len(accuracy) - 1, color=_LIGHT, lw=0)
+    axes.plot(range(len(accuracy)), accuracy, color=BLUE, marker="o", ms=3)
+    axes.plot([kept], [accuracy[kept]], color=ORANGE, marker="o", ms=8, ls="")
+    axes.annotate(
+        f"kept: step {kept}, {accuracy[kept]:.2%}", (kept, accuracy[kept]), (-6, 9), textcoords="offset points",
+        color=ORANGE, ha="right",
+    )  # fmt: skip
+    middle = (kept + len(accuracy) - 1) / 2
+    axes.text(middle, accuracy.min(), f"{patience} steps\nno better", ha="center", va="bottom", color=GREY)
+    axes.set(xlabel="training step", ylabel="test accuracy")
+    axes.margins(y=0.12)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return _clean(figure)
+
+
+def confusion(matrix: np.ndarray) -> Picture:
+    """Counts of (true class, predicted class); the diagonal is left grey. Notebook 03."""
+    wrong = int(matrix.sum() - np.trace(matrix))
+    figure = Picture(f"Table: true digit against predicted digit; {wrong} images off the diagonal", 5.4, 4.8)
+    axes = figure.subplots()
+    off = np.ma.masked_array(matrix, np.eye(len(matrix), dtype=bool) | (matrix == 0))
+    axes.imshow(np.where(np.eye(len(matrix)), 1, 0), cmap="Greys", vmin=0, vmax=6)
+    axes.imshow(off, cmap="viridis_r", vmin=0, vmax=max(int(off.max() or 0), 3) * 1.6)
+    for (i, j), n in np.ndenumerate(matrix):
+        if n:
+            axes.text(j, i, str(n), ha="center", va="center", color=GREY if i == j else "black")
+    ticks = range(len(matrix))
+    axes.set(xlabel="predicted digit", ylabel="true digit", xticks=ticks, yticks=ticks)
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return figure
+
+
+def weights(images: np.ndarray) -> Picture:
+    """The weights of each class as an image: purple speaks for the class, orange against it. Notebook 03."""
+    columns = min(len(images), 5)
+    rows = -(-len(images) // columns)
+    figure = Picture(f"{len(images)} images: for each digit, which pixels speak for it and which against", 7.2, 1.75 * rows)
+    limit = float(np.quantile(np.abs(images), 0.995))
+    grid = figure.subplots(rows, columns, squeeze=False)
+    for k, axes in enumerate(grid.flat):
+        axes.set_axis_off()
+        if k < len(images):
+            shown = axes.imshow(images[k], cmap="PuOr", vmin=-limit, vmax=limit)
+            axes.set_title(str(k))
+    figure.colorbar(shown, ax=grid, label="weight (against ← 0 → for)", shrink=0.8)
+    return figure
+
+
+def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
+    """Images side by side in one strip, as the article shows its cluster centres. Notebook 04."""
+    figure = Picture(f"{len(images)} cluster centres side by side: " + ", ".join(captions), 7.2, 1.5)
+    axes = figure.subplots()
+    n, height, width = images.shape
+    axes.imshow(images.transpose(1, 0, 2).reshape(height, n * width), cmap="gray_r")
+    axes.set_xticks(np.arange(n) * width + width / 2, captions, fontsize=8)
+    axes.set(yticks=[], xlabel="most frequent digit in the cluster, and its share")
+    axes.tick_params(length=0)
+    axes.spines[:].set_visible(False)
+    return figure
+
+
+def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
+    """Sorted confidences, one curve for each name. Notebooks 06 and 07."""
+    figure = Picture("Line: confidence of the model in its own answer, images sorted from least to most confident")
+    axes = figure.subplots()
+    for (name, values), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=False):
+        axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=name)
+    longest = max(len(v) for v in curves.values())
+    axes.set(xlabel="unlabelled image, from least to most confident", ylabel="confidence", xlim=(0, longest), ylim=(0, 1.03))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    if len(curves) > 1:
+        axes.legend(frameon=False, loc="lower right")
+    return _clean(figure)
+
+
+def learning_curve(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], levels: Mapping[str, float] | None = None, log: bool = False
+) -> Picture:
+    """Accuracy against labels: named curves (n_labels, accuracy), and named horizontal levels.
+
+    Notebooks 05 to 07.
+    """
+    levels = levels or {}
+    figure = Picture("Lines: test accuracy against number of labels, for " + " and ".join([*curves, *levels]), height=4)
+    axes = figure.subplots()
+    for (name, (n_labels, accuracy)), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=False):
+        axes.plot(n_labels, accuracy, color=colour, marker="o", ms=3)
+        axes.annotate(
+            f"{name}: {accuracy[-1]:.2%}", (n_labels[-1], accuracy[-1]), (0, -8), textcoords="offset points",
+            color=colour, ha="right", va="top",
+        )  # fmt: skip
+    left = min(np.min(n) for n, _ in curves.values())
+    for (name, level), colour in zip(levels.items(), (GREY, ORANGE), strict=False):
+        axes.axhline(level, color=colour, lw=1.2, ls="--")
+        axes.annotate(
+            f"{name}: {level:.2%}", (left, level), (2, 3), textcoords="offset points", color=colour, va="bottom"
+        )
+    if log:
+        axes.set_xscale("log")
+        ticks = next(iter(curves.values()))[0]
+        axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
+        axes.minorticks_off()
+    axes.set(xlabel="labels given", ylabel="test accuracy")
+    axes.margins(y=0.1)
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return _clean(figure)
+
+
+def pseudo_labels(n_auto: np.ndarray, wrong: np.ndarray, n_labels: np.ndarray, accuracy: np.ndarray) -> Picture:
+    """Wrong pseudo-labels so far (above) and test accuracy (below) while the model labels. Notebook 07."""
+    figure = Picture(
+        f"Two lines over {n_auto[-1]:,} pseudo-labels: the number of wrong ones grows to {wrong[-1]}, "
+        f"mostly at the end; accuracy goes from {accuracy[0]:.2%} to {accuracy[-1]:.2%}",
+        height=4.6,
+    )
+    top, bottom = figure.subplots(2, sharex=True)
+    top.plot(n_auto, wrong, color=ORANGE)
+    top.set(ylabel="wrong pseudo-labels")
+    bottom.plot(n_labels, accuracy, color=BLUE)
+    bottom.set(xlabel="pseudo-labels given", ylabel="test accuracy")
+    bottom.margins(y=0.2)
+    bottom.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
+    return _clean(figure)
+
+
+def dots(groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: str, alt: str) -> Picture:
+    """One row of dots for each group with a bar at its mean; marks (by group name) are drawn as diamonds. Notebook 08."""
+    figure = Picture(alt, height=0.62 * len(groups) + 1)
+    axes = figure.subplots()
+    for row, (name, values) in enumerate(groups.items()):
+        # Equal values are stacked, so that every dot is seen.
+        level = [0.11 * list(values[:i]).count(v) for i, v in enumerate(values)]
+        axes.plot(values, row - np.array(level), ls="", marker="o", ms=5, color=BLUE, alpha=0.7)
+        axes.plot([np.mean(values)] * 2, [row - 0.28, row + 0.28], color="black", lw=2)
+        if name in marks:
+            axes.plot([marks[name]], [row + 0.2], ls="", marker="D", ms=7, color=ORANGE)
+    axes.set(xlabel=xlabel, yticks=range(len(groups)), ylim=(len(groups) - 0.5, -0.75))
+    axes.set_yticklabels(groups)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    return _clean(figure)
+
+
+def pack_image(image: np.ndarray) -> str:
+    """An image as text: scaled to 256 levels, deflated, in base 64."""
+    image = np.ma.filled(np.ma.asarray(image, float), 0)
+    low, high = float(image.min()), float(image.max())
+    levels = np.round(255 * (image - low) / ((high - low) or 1)).astype(np.uint8)
+    return base64.b64encode(zlib.compress(levels.tobytes(), 9)).decode()
+
+
+def unpack_image(packed: str) -> np.ndarray:
+    """The 256 levels of `pack_image`, flat, uint8."""
+    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
+
+
+def _numbers(axes: Axes) -> dict:
+    found = {
+        "lines": [[_round(v) for v in line.get_data()] for line in axes.lines],
+        "bars": [_round([bar.get_height() for bar in group]) for group in axes.containers],
+        "images": [pack_image(image.get_array()) for image in axes.images],
+    }
+    return {kind: values for kind, values in found.items() if values}
+
+
+def _round(values: Sequence[float]) -> list[float]:
+    return [float(f"{v:.5g}") for v in np.asarray(values, float)]
+
+
+def _clean(figure: Picture) -> Picture:
+    for axes in figure.axes:
+        axes.spines[["top", "right"]].set_visible(False)
+    return figure

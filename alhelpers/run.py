@@ -1,0 +1,191 @@
+"""Run the notebooks and collect what they show: executed notebooks, figures as PNG, one table of all fits."""
+
+import base64
+import csv
+import os
+import re
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+from typing import NamedTuple
+
+import nbformat
+from nbformat import NotebookNode
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+NOTEBOOKS = REPOSITORY / "notebooks"
+README_FIGURE = REPOSITORY / "docs" / "learning-curve.png"
+HISTORY_MIME = "application/vnd.alhelpers.history+json"
+HISTORY_COLUMNS = ("notebook", "stage", "n_labels", "accuracy", "steps")
+
+
+class Outcome(NamedTuple):
+    """How one notebook went: its name, the seconds it took, and the error, empty if there was none."""
+
+    name: str
+    seconds: float
+    error: str
+
+
+def find_notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
+    """The tutorial's notebooks in reading order. Raises FileNotFoundError if the folder has none."""
+    notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
+    if not notebooks:
+        raise FileNotFoundError(f"no notebooks in {folder}; run this from a clone of the repository")
+    return notebooks
+
+
+def run_notebooks(
+    notebooks: Sequence[Path], out: Path, jobs: int, report: Callable[[Outcome], None] = lambda _: None
+) -> list[Outcome]:
+    """Execute notebooks with papermill and write what they show to a folder that appears whole.
+
+    The folder holds the executed notebooks (NAME.ipynb, or NAME.failed.ipynb), figures/NAME-K.png and
+    history.csv. It replaces `out`; until everything is written the old `out` stays as it was.
+
+    Parameters
+    ----------
+    notebooks : paths of the notebooks
+    out : the folder to write
+    jobs : notebooks to run at the same time
+    report : called with each outcome as soon as it is known
+    """
+    out = out.resolve()
+    out.parent.mkdir(parents=True, exist_ok=True)
+    _single_threaded_kernels(jobs)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+        fresh = Path(scratch) / "run"
+        (fresh / "figures").mkdir(parents=True)
+        outcomes = []
+        # The last notebooks are the longest: started first, none is left running alone at the end.
+        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+            waiting = [pool.submit(_run_one, notebook, fresh) for notebook in reversed(notebooks)]
+            for done in as_completed(waiting):
+                outcomes.append(done.result())
+                report(outcomes[-1])
+        _collect(fresh)
+        if out.exists():
+            out.rename(Path(scratch) / "old")
+        fresh.rename(out)
+    return sorted(outcomes)
+
+
+def refresh_notebooks(notebooks: Sequence[Path], jobs: int, report: Callable[[Outcome], None]) -> list[Outcome]:
+    """Execute the committed notebooks in place, each in a fresh kernel, and rewrite the README's figure.
+
+    A notebook that fails keeps its old contents.
+    """
+    _single_threaded_kernels(jobs)
+    outcomes = []
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        for done in as_completed([pool.submit(_refresh_one, notebook) for notebook in reversed(notebooks)]):
+            outcomes.append(done.result())
+            report(outcomes[-1])
+    for notebook in notebooks:
+        if notebook.name.startswith("06_"):
+            # The learning curve is the second figure of notebook 06.
+            README_FIGURE.parent.mkdir(exist_ok=True)
+            _write(README_FIGURE, list(figures(nbformat.read(notebook, as_version=4)))[1])
+    return sorted(outcomes)
+
+
+def figures(notebook: NotebookNode) -> Iterator[bytes]:
+    """Every PNG among a notebook's outputs, in order."""
+    for output in outputs(notebook):
+        if "image/png" in output.get("data", {}):
+            yield base64.b64decode(output["data"]["image/png"])
+
+
+def histories(notebook: NotebookNode) -> Iterator[dict]:
+    """Every row of every history among a notebook's outputs, in order."""
+    for output in outputs(notebook):
+        yield from output.get("data", {}).get(HISTORY_MIME, ())
+
+
+def outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
+    """Every output of every code cell, in order."""
+    for cell in notebook.cells:
+        yield from cell.get("outputs", ())
+
+
+def read_history(file: Path) -> list[dict]:
+    """The rows of a history.csv, with numbers as numbers."""
+    with file.open(newline="", encoding="utf-8") as lines:
+        return [
+            row | {"n_labels": int(row["n_labels"]), "accuracy": float(row["accuracy"]), "steps": int(row["steps"])}
+            for row in csv.DictReader(lines)
+        ]
+
+
+def _run_one(notebook: Path, folder: Path) -> Outcome:
+    import papermill
+
+    start, name = time.monotonic(), notebook.stem
+    target = folder / f"{name}.ipynb"
+    error = ""
+    try:
+        papermill.execute_notebook(
+            str(notebook), str(target), progress_bar=False, autosave_cell_every=0, cwd=str(folder), kernel_name="python3"
+        )
+    except papermill.PapermillExecutionError as failure:
+        error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
+    except Exception as failure:
+        error = f"{type(failure).__name__}: {_one_line(failure)}"
+    if error and target.exists():
+        target.rename(folder / f"{name}.failed.ipynb")
+    return Outcome(name, time.monotonic() - start, error)
+
+
+def _refresh_one(path: Path) -> Outcome:
+    from nbclient import NotebookClient
+    from nbclient.exceptions import CellExecutionError
+
+    start = time.monotonic()
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        NotebookClient(notebook, timeout=600, record_timing=False, kernel_name="python3").execute()
+        # The Python that ran the notebook is no part of what it says.
+        notebook.metadata.pop("language_info", None)
+        for cell in notebook.cells:
+            cell.metadata.pop("execution", None)
+        _write(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
+    except CellExecutionError as failure:
+        return Outcome(path.stem, time.monotonic() - start, f"{failure.ename}: {failure.evalue}")
+    except Exception as failure:
+        return Outcome(path.stem, time.monotonic() - start, f"{type(failure).__name__}: {_one_line(failure)}")
+    return Outcome(path.stem, time.monotonic() - start, "")
+
+
+def _collect(folder: Path) -> None:
+    rows = []
+    for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+        notebook = nbformat.read(path, as_version=4)
+        name = path.name.split(".")[0]
+        for k, png in enumerate(figures(notebook), 1):
+            (folder / "figures" / f"{name}-{k}.png").write_bytes(png)
+        rows += [{"notebook": name, **row} for row in histories(notebook)]
+    with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+def _single_threaded_kernels(jobs: int) -> None:
+    """Share the processors among the kernels that run at the same time; figures are the same either way."""
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        os.environ.setdefault(name, threads)
+
+
+def _one_line(failure: Exception) -> str:
+    return re.sub(r"\s+", " ", str(failure)).strip()[:300]
+
+
+def _write(path: Path, content: bytes) -> None:
+    beside = path.with_name(f".{path.name}.partial")
+    beside.write_bytes(content)
+    shutil.move(beside, path)
