@@ -16,18 +16,18 @@ _HOME = {
     "SoftmaxRegression": "model",
     "check_parameters": "parameters",
     "load_mnist": "data",
-    "progress": "progress",
+    "progress": "interactive",
 }
-_MODULES = {"data", "learner", "model", "parameters", "plots"}
-__all__ = sorted([*_HOME, "plots"])
+_MODULES = {"article", "data", "learner", "model", "parameters", "plots"}
+__all__ = sorted([*_HOME, "article", "plots"])
 
 if TYPE_CHECKING:
-    from alhelpers import plots
+    from alhelpers import article, plots
     from alhelpers.data import Dataset, load_mnist
+    from alhelpers.interactive import progress
     from alhelpers.learner import ActiveLearner, Fit, History
     from alhelpers.model import SoftmaxRegression
     from alhelpers.parameters import check_parameters
-    from alhelpers.progress import progress
 
 
 def __getattr__(name: str) -> object:

@@ -28,6 +28,10 @@ def table(measured: dict[str, float]) -> str:
         here = measured.get(row.stage)
         lines.append(
             f"{row.experiment:<36}{row.n_labels:>7}{row.accuracy:>10.4f}"
-            + (f"{here:>10.4f}  {'equal' if abs(here - row.accuracy) < 5e-5 else 'DIFFERENT'}" if here is not None else f"{'–':>10}")
+            + (
+                f"{here:>10.4f}  {'equal' if abs(here - row.accuracy) < 5e-5 else 'DIFFERENT'}"
+                if here is not None
+                else f"{'–':>10}"
+            )
         )
     return "\n".join(lines)

@@ -1,7 +1,8 @@
-"""The command line: `alhelpers run` executes the notebooks, `alhelpers refresh` renews their committed outputs."""
+"""`alhelpers run` executes the notebooks, `alhelpers refresh` renews their committed outputs."""
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,13 +21,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("refresh", "execute the committed notebooks in place"),
     ):
         command = commands.add_parser(name, help=text, description=text)
-        command.add_argument("notebooks", nargs="*", type=Path, help="notebooks; by default all of the tutorial")
         command.add_argument(
-            "--jobs", type=int, default=min(os.cpu_count() or 1, 4), help="notebooks at the same time (default %(default)s)"
+            "notebooks", nargs="*", type=Path, help="notebooks; by default all of the tutorial"
+        )
+        command.add_argument(
+            "--jobs",
+            type=int,
+            default=min(os.cpu_count() or 1, 4),
+            help="notebooks at the same time (default %(default)s)",
         )
         if name == "run":
-            command.add_argument("--out", type=Path, default=Path("build/run"), help="folder to write (default %(default)s)")
+            command.add_argument(
+                "--out", type=Path, default=Path("build/run"), help="folder to write (default %(default)s)"
+            )
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped is stopped, however it is asked for
     try:
         if options.jobs < 1:
             raise ValueError(f"--jobs is {options.jobs}; give 1 or more")

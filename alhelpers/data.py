@@ -58,7 +58,7 @@ class Dataset:
             object.__setattr__(self, "n_classes", max(largest + 1, 2))
         elif self.n_classes <= max(largest, 1):
             raise ValueError(
-                f"n_classes is {self.n_classes}, but the largest label is {largest}; give at least {largest + 1}"
+                f"n_classes is {self.n_classes} but the largest label is {largest}; give {largest + 1} or more"
             )
 
     @property
@@ -132,7 +132,9 @@ def read_mnist(
     try:
         packed = MNIST_FILE.read_bytes()
     except FileNotFoundError:
-        raise OSError(f"{MNIST_FILE} is missing; restore it with `git checkout -- {MNIST_FILE.name}`") from None
+        raise OSError(
+            f"{MNIST_FILE} is missing; restore it with `git checkout -- {MNIST_FILE.name}`"
+        ) from None
     digest = hashlib.sha256(packed).hexdigest()
     if digest != MNIST_SHA256:
         raise OSError(
@@ -142,7 +144,12 @@ def read_mnist(
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         return tuple(
             _first(archive, name, n)
-            for name, n in (("x_train", n_train), ("y_train", n_train), ("x_test", n_test), ("y_test", n_test))
+            for name, n in (
+                ("x_train", n_train),
+                ("y_train", n_train),
+                ("x_test", n_test),
+                ("y_test", n_test),
+            )
         )
 
 

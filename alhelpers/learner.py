@@ -168,6 +168,11 @@ class ActiveLearner:
         """Class probabilities of the test images, float32 of shape (n_test, n_classes)."""
         return self.model.predict_proba(self._x_test)
 
+    def score(self, x: np.ndarray, y: np.ndarray) -> float:
+        """Share of images x, (n, height, width) like the pool's, that are classified as y, (n,)."""
+        answers = self.model.predict_proba(scale(x)[:, self._lit]).argmax(axis=1)
+        return float((answers == y).mean())
+
     def weight_images(self) -> np.ndarray:
         """The weights of each class as an image, float32 of shape (n_classes, height, width)."""
         images = np.zeros((self.data.n_classes, self._lit.size), np.float32)

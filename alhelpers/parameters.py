@@ -45,7 +45,7 @@ RULES = {
     "n_clusters": Rule(int, 2, 100),
     "n_show": Rule(int, 1, 200),
     "price_per_label": Rule(float, 0),
-    "n_jitter": Rule(int, 2, 100),
+    "n_repeats": Rule(int, 2, 100),
 }
 
 # (smaller, larger, how an error says it): the first may not exceed the second, where both are parameters.
@@ -76,16 +76,30 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
         namespace = get_ipython().user_ns
     declared = set(namespace.get("__annotations__", ()))
     for name in declared - set(RULES):
-        raise ParameterError(f"the parameters cell declares {name!r}, which is no known parameter{_nearest(name, RULES)}")
+        raise ParameterError(
+            f"the parameters cell declares {name!r}, which is no known parameter{_nearest(name, RULES)}"
+        )
     for name in _injected(namespace.get("In", ())) - declared:
         raise ParameterError(
-            f"unknown parameter {name!r}{_nearest(name, declared)}; this notebook has {', '.join(sorted(declared))}"
+            f"unknown parameter {name!r}{_nearest(name, declared)}; "
+            f"this notebook has {', '.join(sorted(declared))}"
         )
     for name in sorted(declared):
         _check_value(name, namespace[name], RULES[name])
     for small, large, why in _AT_MOST:
         if {small, large} <= declared and namespace[small] > namespace[large]:
-            raise ParameterError(f"{small} is {namespace[small]:,} but {large} is {namespace[large]:,}: {why}")
+            raise ParameterError(
+                f"{small} is {namespace[small]:,} but {large} is {namespace[large]:,}: {why}"
+            )
+    if "auto_batch_size" in declared and namespace["label_budget"] >= namespace["n_pool"]:
+        raise ParameterError(
+            f"label_budget and n_pool are both {namespace['n_pool']:,}: nothing is left for the model to label"
+        )
+    if "n_repeats" in declared and namespace["n_pool"] + namespace["n_test"] > N_TRAIN:
+        raise ParameterError(
+            f"n_pool {namespace['n_pool']:,} and n_test {namespace['n_test']:,} together exceed "
+            f"the {N_TRAIN:,} images that fresh draws come from; give a smaller n_pool"
+        )
 
 
 def _check_value(name: str, value: object, rule: Rule) -> None:
@@ -102,7 +116,11 @@ def _injected(cells: object) -> set[str]:
     names: set[str] = set()
     for source in list(cells)[:4]:
         if source.lstrip().startswith("# Parameters"):
-            names |= {n.id for n in ast.walk(ast.parse(source)) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+            names |= {
+                n.id
+                for n in ast.walk(ast.parse(source))
+                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
+            }
     return names
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import PercentFormatter
+from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Okabe and Ito (2008): told apart with any colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
@@ -30,6 +30,10 @@ class Picture(Figure):
 
     def png(self) -> bytes:
         """The figure as a PNG that does not name the matplotlib version."""
+        if self.get_layout_engine() is not None:
+            # Laid out once: each further pass would move the axes by a fraction of a pixel.
+            self.draw_without_rendering()
+            self.set_layout_engine("none")
         buffer = io.BytesIO()
         self.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()
@@ -49,7 +53,9 @@ class Picture(Figure):
 
 def digit(image: np.ndarray, label: int) -> Picture:
     """One image, (height, width), large, with its grey scale. Notebook 01."""
-    figure = Picture(f"One image of {image.shape[0]} by {image.shape[1]} grey pixels: a handwritten {label}", 4.2)
+    figure = Picture(
+        f"One image of {image.shape[0]} by {image.shape[1]} grey pixels: a handwritten {label}", 4.2
+    )
     axes = figure.subplots()
     shown = axes.imshow(image, cmap="gray_r")
     axes.set(xlabel="column (pixels)", ylabel="row (pixels)")
@@ -71,7 +77,7 @@ def sheet(images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 
 
 def class_balance(counts: np.ndarray, names: Sequence[str]) -> Picture:
     """How many images of each class, one bar group for each row of counts, (sets, classes). Notebook 01."""
-    figure = Picture("Bars: share of each digit in the " + " and the ".join(names), height=3.2)
+    figure = Picture("Bars: share of each digit, " + " beside ".join(names), height=3.2)
     axes = figure.subplots()
     width = 0.8 / len(counts)
     for i, (row, name, colour) in enumerate(zip(counts, names, (BLUE, ORANGE), strict=False)):
@@ -80,13 +86,14 @@ def class_balance(counts: np.ndarray, names: Sequence[str]) -> Picture:
     axes.axhline(1 / counts.shape[1], color=GREY, lw=1, ls=":")
     axes.set(xlabel="digit", ylabel="share of the images", xticks=range(counts.shape[1]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     axes.set_ylim(0, 1.25 * (counts / counts.sum(1, keepdims=True)).max())
     axes.legend(frameon=False, loc="upper right", ncols=2)
     return _clean(figure)
 
 
 def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
-    """Test accuracy after each training step, with the step that is kept and the steps waited. Notebook 02."""
+    """Test accuracy after each training step; the step that is kept, the steps waited. Notebook 02."""
     kept = int(np.argmax(accuracy))
     figure = Picture(
         f"Line: test accuracy over {len(accuracy) - 1} training steps; the best is step {kept}, "
@@ -97,8 +104,8 @@ def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
     axes.plot(range(len(accuracy)), accuracy, color=BLUE, marker="o", ms=3)
     axes.plot([kept], [accuracy[kept]], color=ORANGE, marker="o", ms=8, ls="")
     axes.annotate(
-        f"kept: step {kept}, {accuracy[kept]:.2%}", (kept, accuracy[kept]), (-6, 9), textcoords="offset points",
-        color=ORANGE, ha="right",
+        f"kept: step {kept}, {accuracy[kept]:.2%}", (kept, accuracy[kept]), (-6, 9),
+        textcoords="offset points", color=ORANGE, ha="right",
     )  # fmt: skip
     middle = (kept + len(accuracy) - 1) / 2
     axes.text(middle, accuracy.min(), f"{patience} steps\nno better", ha="center", va="bottom", color=GREY)
@@ -130,7 +137,9 @@ def weights(images: np.ndarray) -> Picture:
     """The weights of each class as an image: purple speaks for the class, orange against it. Notebook 03."""
     columns = min(len(images), 5)
     rows = -(-len(images) // columns)
-    figure = Picture(f"{len(images)} images: for each digit, which pixels speak for it and which against", 7.2, 1.75 * rows)
+    figure = Picture(
+        f"{len(images)} images: for each digit, which pixels speak for it and which against", 7.2, 1.75 * rows
+    )
     limit = float(np.quantile(np.abs(images), 0.995))
     grid = figure.subplots(rows, columns, squeeze=False)
     for k, axes in enumerate(grid.flat):
@@ -157,12 +166,19 @@ def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
 
 def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
     """Sorted confidences, one curve for each name. Notebooks 06 and 07."""
-    figure = Picture("Line: confidence of the model in its own answer, images sorted from least to most confident")
+    figure = Picture(
+        "Line: confidence of the model in its own answer, images sorted from least to most confident"
+    )
     axes = figure.subplots()
     for (name, values), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=False):
         axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=name)
     longest = max(len(v) for v in curves.values())
-    axes.set(xlabel="unlabelled image, from least to most confident", ylabel="confidence", xlim=(0, longest), ylim=(0, 1.03))
+    axes.set(
+        xlabel="unlabelled image, from least to most confident",
+        ylabel="confidence",
+        xlim=(0, longest),
+        ylim=(0, 1.03),
+    )
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     if len(curves) > 1:
         axes.legend(frameon=False, loc="lower right")
@@ -170,26 +186,35 @@ def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
 
 
 def learning_curve(
-    curves: Mapping[str, tuple[np.ndarray, np.ndarray]], levels: Mapping[str, float] | None = None, log: bool = False
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
+    levels: Mapping[str, float] | None = None,
+    log: bool = False,
 ) -> Picture:
     """Accuracy against labels: named curves (n_labels, accuracy), and named horizontal levels.
 
     Notebooks 05 to 07.
     """
     levels = levels or {}
-    figure = Picture("Lines: test accuracy against number of labels, for " + " and ".join([*curves, *levels]), height=4)
+    figure = Picture(
+        "Lines: test accuracy against number of labels, for " + " and ".join([*curves, *levels]), height=4
+    )
     axes = figure.subplots()
     for (name, (n_labels, accuracy)), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=False):
         axes.plot(n_labels, accuracy, color=colour, marker="o", ms=3)
         axes.annotate(
-            f"{name}: {accuracy[-1]:.2%}", (n_labels[-1], accuracy[-1]), (0, -8), textcoords="offset points",
+            f"{name}: {accuracy[-1]:.2%}", (n_labels[-1], accuracy[-1]), (0, -40), textcoords="offset points",
             color=colour, ha="right", va="top",
         )  # fmt: skip
     left = min(np.min(n) for n, _ in curves.values())
     for (name, level), colour in zip(levels.items(), (GREY, ORANGE), strict=False):
         axes.axhline(level, color=colour, lw=1.2, ls="--")
         axes.annotate(
-            f"{name}: {level:.2%}", (left, level), (2, 3), textcoords="offset points", color=colour, va="bottom"
+            f"{name}: {level:.2%}",
+            (left, level),
+            (2, 3),
+            textcoords="offset points",
+            color=colour,
+            va="bottom",
         )
     if log:
         axes.set_xscale("log")
@@ -202,7 +227,9 @@ def learning_curve(
     return _clean(figure)
 
 
-def pseudo_labels(n_auto: np.ndarray, wrong: np.ndarray, n_labels: np.ndarray, accuracy: np.ndarray) -> Picture:
+def pseudo_labels(
+    n_auto: np.ndarray, wrong: np.ndarray, n_labels: np.ndarray, accuracy: np.ndarray
+) -> Picture:
     """Wrong pseudo-labels so far (above) and test accuracy (below) while the model labels. Notebook 07."""
     figure = Picture(
         f"Two lines over {n_auto[-1]:,} pseudo-labels: the number of wrong ones grows to {wrong[-1]}, "
@@ -220,17 +247,25 @@ def pseudo_labels(n_auto: np.ndarray, wrong: np.ndarray, n_labels: np.ndarray, a
 
 
 def dots(groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: str, alt: str) -> Picture:
-    """One row of dots for each group with a bar at its mean; marks (by group name) are drawn as diamonds. Notebook 08."""
-    figure = Picture(alt, height=0.62 * len(groups) + 1)
+    """A row of dots for each group with a bar at its mean; marks, by group, are diamonds. Notebook 08."""
+    figure = Picture(alt, height=0.8 * len(groups) + 0.8)
     axes = figure.subplots()
     for row, (name, values) in enumerate(groups.items()):
         # Equal values are stacked, so that every dot is seen.
-        level = [0.11 * list(values[:i]).count(v) for i, v in enumerate(values)]
-        axes.plot(values, row - np.array(level), ls="", marker="o", ms=5, color=BLUE, alpha=0.7)
+        stacked = np.array([list(values[:i]).count(v) for i, v in enumerate(values)])
+        axes.plot(
+            values,
+            row - stacked * min(0.12, 0.6 / max(stacked.max(), 1)),
+            ls="",
+            marker="o",
+            ms=5,
+            color=BLUE,
+            alpha=0.7,
+        )
         axes.plot([np.mean(values)] * 2, [row - 0.28, row + 0.28], color="black", lw=2)
         if name in marks:
-            axes.plot([marks[name]], [row + 0.2], ls="", marker="D", ms=7, color=ORANGE)
-    axes.set(xlabel=xlabel, yticks=range(len(groups)), ylim=(len(groups) - 0.5, -0.75))
+            axes.plot([marks[name]], [row + 0.3], ls="", marker="D", ms=7, color=ORANGE)
+    axes.set(xlabel=xlabel, yticks=range(len(groups)), ylim=(len(groups) - 0.45, -0.75))
     axes.set_yticklabels(groups)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return _clean(figure)

@@ -9,7 +9,8 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,6 +21,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 NOTEBOOKS = REPOSITORY / "notebooks"
 README_FIGURE = REPOSITORY / "docs" / "learning-curve.png"
 HISTORY_MIME = "application/vnd.alhelpers.history+json"
+# ipykernel warns about unencrypted TCP at every start; these kernels talk to their parent on this machine.
+KERNEL_ARGUMENTS = ["--log-level=ERROR"]
 HISTORY_COLUMNS = ("notebook", "stage", "n_labels", "accuracy", "steps")
 
 
@@ -60,37 +63,29 @@ def run_notebooks(
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         fresh = Path(scratch) / "run"
         (fresh / "figures").mkdir(parents=True)
-        outcomes = []
-        # The last notebooks are the longest: started first, none is left running alone at the end.
-        with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-            waiting = [pool.submit(_run_one, notebook, fresh) for notebook in reversed(notebooks)]
-            for done in as_completed(waiting):
-                outcomes.append(done.result())
-                report(outcomes[-1])
+        outcomes = _in_parallel([(_run_one, notebook, fresh) for notebook in notebooks], jobs, report)
         _collect(fresh)
         if out.exists():
             out.rename(Path(scratch) / "old")
         fresh.rename(out)
-    return sorted(outcomes)
+    return outcomes
 
 
-def refresh_notebooks(notebooks: Sequence[Path], jobs: int, report: Callable[[Outcome], None]) -> list[Outcome]:
+def refresh_notebooks(
+    notebooks: Sequence[Path], jobs: int, report: Callable[[Outcome], None]
+) -> list[Outcome]:
     """Execute the committed notebooks in place, each in a fresh kernel, and rewrite the README's figure.
 
     A notebook that fails keeps its old contents.
     """
     _single_threaded_kernels(jobs)
-    outcomes = []
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
-        for done in as_completed([pool.submit(_refresh_one, notebook) for notebook in reversed(notebooks)]):
-            outcomes.append(done.result())
-            report(outcomes[-1])
+    outcomes = _in_parallel([(_refresh_one, notebook) for notebook in notebooks], jobs, report)
     for notebook in notebooks:
         if notebook.name.startswith("06_"):
             # The learning curve is the second figure of notebook 06.
             README_FIGURE.parent.mkdir(exist_ok=True)
             _write(README_FIGURE, list(figures(nbformat.read(notebook, as_version=4)))[1])
-    return sorted(outcomes)
+    return outcomes
 
 
 def figures(notebook: NotebookNode) -> Iterator[bytes]:
@@ -116,9 +111,36 @@ def read_history(file: Path) -> list[dict]:
     """The rows of a history.csv, with numbers as numbers."""
     with file.open(newline="", encoding="utf-8") as lines:
         return [
-            row | {"n_labels": int(row["n_labels"]), "accuracy": float(row["accuracy"]), "steps": int(row["steps"])}
+            row
+            | {
+                "n_labels": int(row["n_labels"]),
+                "accuracy": float(row["accuracy"]),
+                "steps": int(row["steps"]),
+            }
             for row in csv.DictReader(lines)
         ]
+
+
+def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], None]) -> list[Outcome]:
+    """Call (function, *arguments) for every task, at most `jobs` at a time, each in another process."""
+    outcomes = []
+    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+        try:
+            # The last notebooks are the longest: started first, none is left running alone at the end.
+            for done in as_completed([pool.submit(*task) for task in reversed(tasks)]):
+                outcomes.append(done.result())
+                report(outcomes[-1])
+        except BrokenProcessPool:
+            raise OSError(
+                "a worker process was killed, and its notebook with it; nothing was replaced: run it again, "
+                "with --jobs 1 if memory is short"
+            ) from None
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in active_children():  # and with them their kernels, which watch their parent
+                worker.terminate()
+            raise
+    return sorted(outcomes)
 
 
 def _run_one(notebook: Path, folder: Path) -> Outcome:
@@ -129,7 +151,13 @@ def _run_one(notebook: Path, folder: Path) -> Outcome:
     error = ""
     try:
         papermill.execute_notebook(
-            str(notebook), str(target), progress_bar=False, autosave_cell_every=0, cwd=str(folder), kernel_name="python3"
+            str(notebook),
+            str(target),
+            progress_bar=False,
+            autosave_cell_every=0,
+            cwd=str(folder),
+            kernel_name="python3",
+            extra_arguments=KERNEL_ARGUMENTS,
         )
     except papermill.PapermillExecutionError as failure:
         error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
@@ -147,7 +175,13 @@ def _refresh_one(path: Path) -> Outcome:
     start = time.monotonic()
     try:
         notebook = nbformat.read(path, as_version=4)
-        NotebookClient(notebook, timeout=600, record_timing=False, kernel_name="python3").execute()
+        NotebookClient(
+            notebook,
+            timeout=600,
+            record_timing=False,
+            kernel_name="python3",
+            extra_arguments=KERNEL_ARGUMENTS,
+        ).execute()
         # The Python that ran the notebook is no part of what it says.
         notebook.metadata.pop("language_info", None)
         for cell in notebook.cells:
@@ -177,7 +211,12 @@ def _collect(folder: Path) -> None:
 def _single_threaded_kernels(jobs: int) -> None:
     """Share the processors among the kernels that run at the same time; figures are the same either way."""
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    for name in ("TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+    for name in (
+        "TF_NUM_INTRAOP_THREADS",
+        "TF_NUM_INTEROP_THREADS",
+        "OMP_NUM_THREADS",
+        "OPENBLAS_NUM_THREADS",
+    ):
         os.environ.setdefault(name, threads)
 
 

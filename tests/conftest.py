@@ -1,0 +1,22 @@
+"""What several tests share."""
+
+import platform
+from pathlib import Path
+
+import pytest
+
+from alhelpers import run
+
+# The article's figures are exact on x86-64; elsewhere arithmetic may round differently (see the README).
+EXACT = platform.machine().lower() in {"x86_64", "amd64"}
+BAND = 0.0 if EXACT else 0.05
+
+
+@pytest.fixture(scope="session")
+def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One run of all notebooks, as `make run` does it: executed notebooks, figures/ and history.csv."""
+    out = tmp_path_factory.mktemp("fresh") / "run"
+    outcomes = run.run_notebooks(run.find_notebooks(), out, jobs=2)
+    failed = [f"{outcome.name} failed at {outcome.error}" for outcome in outcomes if outcome.error]
+    assert not failed, "; ".join(failed)
+    return out

@@ -1,0 +1,152 @@
+"""The data file is MNIST to the byte, damage is noticed, and a Dataset cannot be put together wrongly."""
+
+import hashlib
+import re
+import struct
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from alhelpers import data
+from alhelpers.data import Dataset, load_mnist, read_mnist, scale
+
+# Of the four original files, unpacked, as published with MNIST.
+PUBLISHED_MD5 = {
+    "train images": "6bbc9ace898e44ae57da46a324031adb",
+    "train labels": "a25bea736e30d166cdddb491f175f624",
+    "test images": "2646ac647ad5339dbf082846283269ea",
+    "test labels": "27ae3e4e09519cfbb04c329615203637",
+}
+
+
+def idx_file(array):
+    """The array as an IDX file: two zero bytes, 8 for unsigned bytes, the number of axes, each length."""
+    return bytes([0, 0, 8, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape) + array.tobytes()
+
+
+def test_the_data_are_the_published_files_to_the_byte():
+    found = {
+        name: hashlib.md5(idx_file(array)).hexdigest()
+        for name, array in zip(PUBLISHED_MD5, read_mnist(), strict=True)
+    }
+    assert found == PUBLISHED_MD5
+
+
+def test_numpy_alone_can_read_the_file():
+    with np.load(data.MNIST_FILE, allow_pickle=False) as archive:
+        assert {name: archive[name].shape[0] for name in archive} == {
+            "x_train": 60_000, "y_train": 60_000, "x_test": 10_000, "y_test": 10_000,
+        }  # fmt: skip
+
+
+@pytest.mark.parametrize("damage", ["one bit", "truncated", "missing"])
+def test_a_damaged_file_is_refused_in_one_sentence(tmp_path, monkeypatch, damage):
+    content = bytearray(data.MNIST_FILE.read_bytes())
+    if damage == "one bit":
+        content[5_000_000] ^= 1
+    elif damage == "truncated":
+        del content[1_000_000:]
+    copy = tmp_path / "mnist.npz"
+    if damage != "missing":
+        copy.write_bytes(content)
+    monkeypatch.setattr(data, "MNIST_FILE", copy)
+    with pytest.raises(
+        OSError, match=f"{re.escape(str(copy))} is (damaged|missing).*restore it with"
+    ) as error:
+        load_mnist()
+    assert "\n" not in str(error.value)
+
+
+def test_without_a_seed_the_first_images_in_file_order():
+    x_train, y_train, x_test, y_test = read_mnist()
+    few = load_mnist(n_pool=30, n_test=20)
+    assert np.array_equal(few.x_pool, x_train[:30])
+    assert np.array_equal(few.y_pool, y_train[:30])
+    assert np.array_equal(few.x_test, x_test[:20])
+    assert np.array_equal(few.y_test, y_test[:20])
+    assert few.n_classes == 10
+
+
+def test_a_seed_draws_from_the_whole_files_without_repeats_and_the_same_again():
+    one, again, other = (
+        load_mnist(500, 100, seed=1),
+        load_mnist(500, 100, seed=1),
+        load_mnist(500, 100, seed=2),
+    )
+    assert np.array_equal(one.x_pool, again.x_pool)
+    assert np.array_equal(one.y_test, again.y_test)
+    assert not np.array_equal(one.x_pool, other.x_pool)
+    everything = load_mnist(60_000, 10_000, seed=3)
+    x_train, y_train, _, _ = read_mnist()
+    assert np.array_equal(np.bincount(everything.y_pool), np.bincount(y_train))
+    assert everything.x_pool.sum(dtype=np.int64) == x_train.sum(dtype=np.int64)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ({"n_pool": 0}, "n_pool is 0"),
+        ({"n_pool": 60_001}, "n_pool is 60001.*1 to 60,000"),
+        ({"n_test": -3}, "n_test is -3"),
+        ({"n_test": 2.5}, "n_test is 2.5"),
+        ({"n_pool": True}, "n_pool is True"),
+        ({"seed": -1}, "seed is -1"),
+        ({"seed": "x"}, "seed is 'x'"),
+    ],
+)
+def test_impossible_requests_are_named(arguments, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        load_mnist(**arguments)
+
+
+def test_a_dataset_cannot_be_changed_and_does_not_follow_its_source():
+    x, y = np.zeros((4, 2, 2), np.uint8), np.arange(4)
+    dataset = Dataset(x, y, x, y)
+    x[0] = 9
+    assert dataset.x_pool.max() == 0
+    with pytest.raises(ValueError, match="read-only"):
+        dataset.y_pool[0] = 1
+    with pytest.raises(AttributeError):
+        dataset.y_pool = y
+    assert dataset.n_classes == 4
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"x_pool": np.zeros((4, 4))}, r"x_pool has shape \(4, 4\)"),
+        ({"x_pool": np.zeros((4, 2, 2), int)}, "x_pool has dtype int64"),
+        ({"x_pool": np.full((4, 2, 2), 7.0)}, "x_pool has floats outside 0 to 1"),
+        ({"x_pool": np.full((4, 2, 2), np.nan)}, "x_pool has floats outside 0 to 1"),
+        ({"x_pool": np.zeros((4, 3, 3), np.uint8)}, "same shape"),
+        ({"x_pool": np.zeros((4, 2, 2))}, "same shape and kind"),
+        ({"y_pool": np.arange(3)}, r"y_pool has shape \(3,\)"),
+        ({"y_test": np.array([0, 1, 2, -1])}, "y_test holds"),
+        ({"y_test": np.array([0.0, 1, 2, 3])}, "y_test holds float64"),
+        ({"n_classes": 3}, "largest label is 3"),
+    ],
+)
+def test_arrays_that_do_not_fit_are_named(changes, sentence):
+    good = {
+        "x_pool": np.zeros((4, 2, 2), np.uint8), "y_pool": np.arange(4),
+        "x_test": np.zeros((4, 2, 2), np.uint8), "y_test": np.arange(4),
+    }  # fmt: skip
+    with pytest.raises(ValueError, match=sentence):
+        Dataset(**good | changes)
+
+
+def test_scaling_is_the_article_s_division_in_single_precision():
+    levels = np.arange(256, dtype=np.uint8).reshape(1, 16, 16)
+    assert np.array_equal(scale(levels)[0], (levels.ravel() / 255).astype(np.float32))
+    halves = np.full((1, 2, 2), 0.5)
+    assert np.array_equal(scale(halves), np.full((1, 4), 0.5, np.float32))
+
+
+def test_looking_at_digits_does_not_load_tensorflow():
+    code = (
+        "import sys, alhelpers; alhelpers.load_mnist(); alhelpers.plots; alhelpers.check_parameters; "
+        "sys.exit('tensorflow' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -1,0 +1,210 @@
+"""The article's figures, the books the learner keeps, and what it refuses."""
+
+import numpy as np
+import pytest
+from conftest import BAND
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from alhelpers import ActiveLearner, Dataset, History, article, load_mnist
+
+
+@pytest.fixture(scope="module")
+def learner():
+    return ActiveLearner(load_mnist())
+
+
+@pytest.fixture
+def small():
+    """A learner on 60 images of three easy classes."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = rng.integers(0, 60, (60, 4, 4), dtype=np.uint8)
+    x[np.arange(60), y, :] += 150
+    return ActiveLearner(Dataset(x[:40], y[:40], x[40:], y[40:]))
+
+
+def run_article(learner):
+    """The article's experiment from start to end, as the notebooks run it; the history of all its fits."""
+    learner.reset()
+    learner.label_manually(4000)
+    learner.fit("ground_truth", verbose=False)
+    rows = list(learner.history)
+    learner.reset()
+    learner.label_manually(400)
+    learner.fit("random", verbose=False)
+    rows += learner.history
+    learner.reset()
+    for _ in range(40):
+        learner.label_manually(10)
+        learner.fit("active", verbose=False)
+        learner.least_confident_first()
+    naive = learner.copy()
+    naive.auto_label(3600)
+    naive.fit("naive_auto", verbose=False)
+    rows.append(naive.history[-1])
+    for _ in range(360):
+        learner.most_confident_first()
+        learner.auto_label(10)
+        learner.fit("auto", verbose=False)
+    return History(rows + list(learner.history))
+
+
+def test_the_article_s_figures(learner):
+    history = run_article(learner)
+    last = {stage: history.stage(stage)[-1].accuracy for stage in history.column("stage")}
+    published = {row.stage: row.accuracy for row in article.RESULTS} | {"naive_auto": 0.8975}
+    assert last == pytest.approx(published, abs=BAND + 1e-9)
+    active, auto = history.stage("active"), history.stage("auto")
+    assert active[0].accuracy == pytest.approx(0.38, abs=BAND + 1e-9)
+    assert auto[0].accuracy == pytest.approx(0.8975, abs=BAND + 1e-9)
+    assert list(active.column("n_labels")) == list(range(10, 401, 10))
+    assert list(auto.column("n_labels")) == list(range(410, 4001, 10))
+
+
+def test_curves_never_fall_and_every_fit_waits_for_its_patience(learner):
+    learner.reset()
+    for _ in range(6):
+        learner.label_manually(10)
+        learner.fit(verbose=False)
+        learner.least_confident_first()
+    assert (np.diff(learner.history.column("accuracy")) >= 0).all()
+    assert (learner.history.column("steps") >= 10).all()
+
+
+def test_reset_makes_a_run_repeatable(learner):
+    accuracies = []
+    for _ in range(2):
+        learner.reset()
+        learner.label_manually(50)
+        learner.fit(verbose=False)
+        learner.most_confident_first()
+        learner.auto_label(20)
+        learner.fit(verbose=False)
+        accuracies.append((tuple(learner.history), learner.labeled.tolist(), learner.model.weights.tobytes()))
+    assert accuracies[0] == accuracies[1]
+
+
+def test_fit_prints_the_article_s_line(learner, capsys):
+    learner.reset()
+    learner.label_manually(10)
+    learner.fit()
+    assert capsys.readouterr().out == f"Labels: 10 \tAccuracy: {np.float32(learner.history[0].accuracy)!s}\n"
+
+
+def test_least_confident_first_sorts_by_the_largest_probability_lowest_first(small):
+    small.label_manually(6)
+    small.fit(verbose=False)
+    before = small.unlabeled.copy()
+    expected = small.predict_proba(before).max(axis=1)
+    confidence = small.least_confident_first()
+    assert np.array_equal(small.unlabeled, before[np.argsort(expected, kind="stable")])
+    assert (np.diff(confidence) >= 0).all()
+    assert confidence[0] < confidence[-1]
+    reverse = small.most_confident_first()
+    assert (np.diff(reverse) <= 0).all()
+    assert np.array_equal(np.sort(small.unlabeled), np.sort(before))
+
+
+def test_equally_confident_images_keep_their_order(small):
+    small.least_confident_first()  # nothing learned: all probabilities are equal
+    assert np.array_equal(small.unlabeled, np.arange(40))
+    small.most_confident_first()
+    assert np.array_equal(small.unlabeled, np.arange(40))
+
+
+def test_every_label_says_who_gave_it_and_in_which_round(small):
+    small.label_manually(3)
+    small.fit(verbose=False)
+    small.label_manually(2)
+    small.auto_label(4)
+    assert small.label_source.tolist() == ["person"] * 5 + ["model"] * 4
+    assert small.label_round.tolist() == [1, 1, 1, 2, 2, 2, 2, 2, 2]
+    people = small.label_source == "person"
+    assert np.array_equal(small.labels[people], small.data.y_pool[small.labeled[people]])
+    guesses = small.predict_proba(small.labeled[~people]).argmax(axis=1)
+    assert np.array_equal(small.labels[~people], guesses)
+
+
+def test_a_copy_goes_its_own_way(small):
+    small.label_manually(6)
+    small.fit(verbose=False)
+    twin = small.copy()
+    assert twin.history[:] == small.history or list(twin.history) == list(small.history)
+    before = small.model.weights, small.labeled.copy(), len(small.history)
+    twin.auto_label(10)
+    twin.fit(verbose=False)
+    assert np.array_equal(small.model.weights, before[0])
+    assert np.array_equal(small.labeled, before[1])
+    assert len(small.history) == before[2]
+    # From the same state, the same continuation: weights and Adam's state were both taken over.
+    small.auto_label(10)
+    small.fit(verbose=False)
+    assert np.array_equal(small.model.weights, twin.model.weights)
+
+
+@pytest.mark.parametrize("n", [0, -1, 41, 2.0, True, "3", None])
+def test_impossible_numbers_of_labels_are_refused(small, n):
+    for label in (small.label_manually, small.auto_label):
+        with pytest.raises(ValueError, match=f"cannot label {n!r} images: 40 are unlabelled"):
+            label(n)
+    assert len(small.labeled) == 0
+
+
+def test_fitting_nothing_is_refused(small):
+    with pytest.raises(ValueError, match="no labels to fit on"):
+        small.fit()
+    assert len(small.history) == 0
+
+
+actions = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["label_manually", "auto_label"]), st.integers(1, 15)),
+        st.tuples(st.sampled_from(["least_confident_first", "most_confident_first", "fit", "reset"])),
+    ),
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(actions)
+def test_whatever_is_done_the_books_balance(small, sequence):
+    small.reset()
+    for name, *n in sequence:
+        if n and n[0] > len(small.unlabeled):
+            continue
+        if name == "fit":
+            if len(small.labeled):
+                small.fit(verbose=False)
+        else:
+            getattr(small, name)(*n)
+        together = np.concatenate([small.labeled, small.unlabeled])
+        assert np.array_equal(np.sort(together), np.arange(40)), "every image is either labelled or not, once"
+        assert len(small.labeled) == len(small.labels) == len(small.label_source) == len(small.label_round)
+        assert (np.diff(small.label_round) >= 0).all()
+
+
+def test_weight_images_leave_dark_pixels_at_zero(small):
+    x = small.data.x_pool.copy()
+    x[:, 0, 0] = 0
+    learner = ActiveLearner(Dataset(x, small.data.y_pool, small.data.x_test, small.data.y_test))
+    learner.label_manually(40)
+    learner.fit(verbose=False)
+    images = learner.weight_images()
+    assert images.shape == (3, 4, 4)
+    assert (images[:, 0, 0] == 0).all()
+    assert np.count_nonzero(images) > 30
+    assert learner.score(learner.data.x_test, learner.data.y_test) == learner.history[-1].accuracy
+
+
+def test_history_is_a_tidy_table(small):
+    small.label_manually(3)
+    small.fit("one", verbose=False)
+    small.fit("two", verbose=False)
+    history = small.history
+    assert history.columns == ("stage", "n_labels", "accuracy", "steps")
+    assert list(history.column("n_labels")) == [3, 3]
+    assert [row.stage for row in history.stage("two")] == ["two"]
+    shown = history._repr_mimebundle_()
+    assert shown[History.MIME] == [row._asdict() for row in history]
+    assert "one" in shown["text/plain"]

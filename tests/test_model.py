@@ -1,0 +1,87 @@
+"""One fit does what a plain loop of the same steps does."""
+
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from alhelpers import SoftmaxRegression, load_mnist
+from alhelpers.data import scale
+
+
+@pytest.fixture(scope="module")
+def arrays():
+    data = load_mnist(300, 100)
+    return scale(data.x_pool), data.y_pool, scale(data.x_test), data.y_test
+
+
+def numpy_curve(x, y, x_test, y_test, steps):
+    """Correct test predictions over Adam steps in float64 NumPy, written from the formulas."""
+    w, b = np.zeros((x.shape[1], 10)), np.zeros(10)
+    m, v = [0 * w, 0 * b], [0 * w, 0 * b]
+    counts = [((x_test @ w + b).argmax(1) == y_test).sum()]
+    for t in range(1, steps + 1):
+        z = x @ w + b
+        e = np.exp(z - z.max(1, keepdims=True))
+        slope = (e / e.sum(1, keepdims=True) - np.eye(10)[y]) / len(x)
+        for i, (theta, g) in enumerate([(w, x.T @ slope), (b, slope.sum(0))]):
+            m[i] = 0.9 * m[i] + 0.1 * g
+            v[i] = 0.999 * v[i] + 0.001 * g * g
+            step_size = 0.1 * np.sqrt(1 - 0.999**t) / (1 - 0.9**t)
+            theta -= step_size * m[i] / (np.sqrt(v[i]) + 1e-8)
+        counts.append(((x_test @ w + b).argmax(1) == y_test).sum())
+    return np.array(counts)
+
+
+def test_a_fit_follows_the_formulas(arrays):
+    counts = SoftmaxRegression(784).fit(*arrays)
+    expected = numpy_curve(*(a.astype(np.float64) if a.dtype == np.float32 else a for a in arrays), 5)
+    assert np.abs(counts[:6] - expected).max() <= 1, "rounding may turn one close call, not more"
+
+
+def test_a_fit_stops_after_its_patience_and_keeps_the_best(arrays):
+    _, _, x_test, y_test = arrays
+    for patience in (3, 10):
+        model = SoftmaxRegression(784, patience=patience)
+        counts = model.fit(*arrays)
+        best = int(np.argmax(counts))
+        assert len(counts) - 1 - best == patience
+        kept = (model.predict_proba(x_test).argmax(axis=1) == y_test).sum()
+        assert kept == counts.max()
+
+
+def test_probabilities_are_the_softmax_of_weights_and_bias(arrays):
+    x = arrays[0]
+    model = SoftmaxRegression(784)
+    model.fit(*arrays)
+    z = x.astype(np.float64) @ model.weights + model.bias
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    assert np.allclose(model.predict_proba(x), e / e.sum(axis=1, keepdims=True), atol=1e-5)
+
+
+def test_state_carries_over_and_reset_clears_it(arrays):
+    model, twin = SoftmaxRegression(784), SoftmaxRegression(784)
+    first = model.fit(*arrays)
+    state = model.get_state()
+    second = model.fit(*arrays)
+    twin.set_state(state)
+    assert np.array_equal(twin.fit(*arrays), second)
+    assert second[0] == first.max(), "the second fit starts from the weights the first one kept"
+    model.reset()
+    assert np.array_equal(model.fit(*arrays), first)
+
+
+def test_importing_leaves_keras_for_later_and_still_reachable():
+    code = """
+import os, sys
+import alhelpers.model
+assert "keras" not in sys.modules, "Keras was imported at start"
+assert "TF_USE_LEGACY_KERAS" not in os.environ
+import tensorflow as tf
+assert tf.keras.layers.Dense(3).units == 3
+"""
+    environment = {k: v for k, v in os.environ.items() if k != "TF_USE_LEGACY_KERAS"}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

@@ -1,0 +1,75 @@
+"""Figures draw the arrays they are given, carry them along, and say in words what they show."""
+
+import matplotlib.image
+import numpy as np
+import pytest
+
+from alhelpers import plots
+
+rng = np.random.default_rng(0)
+DIGITS = rng.integers(0, 255, (12, 28, 28), dtype=np.uint8)
+WEIGHTS = rng.normal(size=(10, 28, 28))
+
+
+def every_figure():
+    n, accuracy = np.arange(10, 60, 10), np.array([0.3, 0.5, 0.6, 0.6, 0.7])
+    return {
+        "digit": plots.digit(DIGITS[0], 7),
+        "sheet": plots.sheet(DIGITS, [str(i) for i in range(12)], "Twelve images"),
+        "class_balance": plots.class_balance(np.array([[3, 1], [2, 2]]), ["pool", "test set"]),
+        "training_curve": plots.training_curve(np.array([0.1, 0.5, 0.7, 0.6, 0.7]), 2),
+        "confusion": plots.confusion(np.array([[5, 1], [0, 4]])),
+        "weights": plots.weights(WEIGHTS),
+        "strip": plots.strip(DIGITS[:3], ["a", "b", "c"]),
+        "confidence": plots.confidence({"x": np.linspace(0.2, 1, 50)}),
+        "learning_curve": plots.learning_curve({"x": (n, accuracy)}, {"all": 0.9}),
+        "pseudo_labels": plots.pseudo_labels(np.arange(1, 6), np.arange(5), n, accuracy),
+        "dots": plots.dots({"a": accuracy, "b": accuracy[:1]}, {"a": 0.65}, "accuracy", "Dots"),
+    }
+
+
+@pytest.mark.parametrize("name", every_figure())
+def test_a_figure_is_a_picture_with_words_and_numbers(name):
+    figure = every_figure()[name]
+    data, metadata = figure._repr_mimebundle_()
+    assert data["text/plain"] == f"<Picture: {metadata['image/png']['alt']}>"
+    assert len(figure.alt) > 3
+    assert metadata["numbers"], "a figure that carries no numbers cannot be checked"
+    assert every_figure()[name].png() == figure.png(), "the same arrays, the same bytes"
+    if name != "sheet":
+        labelled = [axes for axes in figure.axes if axes.get_xlabel() or axes.get_ylabel()]
+        assert labelled, "no axis says what it shows"
+
+
+def test_curves_and_levels_are_drawn_as_given():
+    n, accuracy = np.array([10, 20, 30]), np.array([0.38, 0.5, 0.6])
+    curve, level = plots.learning_curve({"x": (n, accuracy)}, {"all": 0.9}).numbers()[0]["lines"]
+    assert curve == [[10, 20, 30], [0.38, 0.5, 0.6]]
+    assert level[1] == [0.9, 0.9]
+    confidence = np.sort(rng.random(40))
+    drawn = plots.confidence({"x": confidence}).numbers()[0]["lines"][0]
+    assert np.allclose(drawn[1], confidence, rtol=1e-4)
+
+
+def test_the_best_step_of_a_training_curve_is_the_first_best():
+    lines = plots.training_curve(np.array([0.1, 0.7, 0.6, 0.7]), 2).numbers()[0]["lines"]
+    assert lines[1] == [[1], [0.7]]
+
+
+def test_bars_are_shares():
+    assert plots.class_balance(np.array([[3, 1]]), ["pool"]).numbers()[0]["bars"] == [[0.75, 0.25]]
+
+
+def test_images_survive_packing():
+    image = DIGITS[0].copy()
+    image.flat[:2] = 0, 255
+    assert np.array_equal(plots.unpack_image(plots.pack_image(image)), image.ravel())
+    strip = plots.strip(DIGITS[:3], ["a", "b", "c"]).numbers()[0]["images"][0]
+    assert len(plots.unpack_image(strip)) == 3 * 28 * 28
+
+
+def test_the_png_is_a_png_and_names_no_version(tmp_path):
+    png = every_figure()["confidence"].png()
+    assert b"matplotlib" not in png.lower()
+    (tmp_path / "x.png").write_bytes(png)
+    assert matplotlib.image.imread(tmp_path / "x.png").shape == (360, 720, 4)
