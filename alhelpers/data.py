@@ -58,7 +58,7 @@ class Dataset:
             object.__setattr__(self, "n_classes", max(largest + 1, 2))
         elif self.n_classes <= max(largest, 1):
             raise ValueError(
-                f"n_classes is {self.n_classes} but the largest label is {largest}; give {largest + 1} or more"
+                f"n_classes is {self.n_classes} but the largest label is {largest}; give {largest + 1} up"
             )
 
     @property

@@ -93,7 +93,7 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
             )
     if "auto_batch_size" in declared and namespace["label_budget"] >= namespace["n_pool"]:
         raise ParameterError(
-            f"label_budget and n_pool are both {namespace['n_pool']:,}: nothing is left for the model to label"
+            f"label_budget and n_pool are both {namespace['n_pool']:,}: nothing is left to auto-label"
         )
     if "n_repeats" in declared and namespace["n_pool"] + namespace["n_test"] > N_TRAIN:
         raise ParameterError(

@@ -55,7 +55,7 @@ def test_sensible_values_pass(changes):
         ({"price_per_label": float("inf")}, "price_per_label is inf"),
         ({"label_budget": 5000}, "label_budget is 5,000 but n_pool is 4,000"),
         ({"batch_size": 401}, "batch_size is 401 but label_budget is 400"),
-        ({"auto_batch_size": 10, "label_budget": 4000}, "nothing is left for the model to label"),
+        ({"auto_batch_size": 10, "label_budget": 4000}, "nothing is left to auto-label"),
         ({"n_repeats": 5, "n_pool": 60_000}, "together exceed the 60,000"),
         ({"batch_sise": 20}, "declares 'batch_sise', which is no known parameter; did you mean 'batch_size'"),
     ],
