@@ -32,8 +32,11 @@ install: $(VENV)/.installed ## make the environment in .venv and do nothing else
 run: install ## execute the notebooks into build/run and compare with the article
 	@"$(VENV)/bin/alhelpers" run
 
+# Outputs are compared where the figures are exact; elsewhere the notebooks have to run without an error.
+NBVAL = $(if $(filter x86_64 amd64,$(shell uname -m)),--nbval,--nbval-lax)
+
 test: lint ## lint, then check the notebooks' committed outputs and run the tests
-	"$(VENV)/bin/python" -m pytest --nbval notebooks tests
+	"$(VENV)/bin/python" -m pytest $(NBVAL) notebooks tests
 
 # Its root is this folder, so that links to the package and results in build/run open too. News, the check for
 # a new version and the extension catalogue are all that would use the network.
@@ -42,7 +45,7 @@ lab: install ## open the notebooks in JupyterLab; options in LAB_ARGS
 	  --LabApp.extension_manager=readonly --LabApp.news_url=None \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(LAB_ARGS)
 
-bench: install ## time the package against the plain program and against peers
+bench: install ## time the package against a plain version of the same program
 	@"$(VENV)/bin/python" benchmarks/bench.py
 
 lint: install ## check style and formatting with ruff
