@@ -179,6 +179,7 @@ def _refresh_one(path: Path) -> Outcome:
             notebook,
             timeout=600,
             record_timing=False,
+            coalesce_streams=True,  # one output, however the prints arrived
             kernel_name="python3",
             extra_arguments=KERNEL_ARGUMENTS,
         ).execute()
