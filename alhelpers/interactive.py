@@ -2,16 +2,21 @@
 
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 
 from tqdm import tqdm
 
 
-def progress(items: Sequence, label: str = "") -> Iterable:
+def progress(items: Sequence, label: str = "") -> Iterator:
     """Go through items with a progress line, if a person is looking.
 
     Jupyter servers name their session in the kernel's environment; papermill, nbval and nbclient do not, and
     a progress line would be one more output to compare there.
     """
-    watched = "JPY_SESSION_NAME" in os.environ
-    return tqdm(items, desc=label, disable=not watched, leave=False, file=sys.stdout)
+    if "JPY_SESSION_NAME" not in os.environ:
+        yield from items
+        return
+    from IPython.display import clear_output
+
+    yield from tqdm(items, desc=label, leave=False, file=sys.stdout)
+    clear_output()  # the finished bar would stay behind as an empty line

@@ -59,7 +59,7 @@ def digit(image: np.ndarray, label: int) -> Picture:
     axes = figure.subplots()
     shown = axes.imshow(image, cmap="gray_r")
     axes.set(xlabel="column (pixels)", ylabel="row (pixels)")
-    figure.colorbar(shown, label="grey level")
+    figure.colorbar(shown, label="grey level", shrink=0.8)
     return figure
 
 
@@ -116,16 +116,19 @@ def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
 
 
 def confusion(matrix: np.ndarray) -> Picture:
-    """Counts of (true class, predicted class); the diagonal is left grey. Notebook 03."""
+    """Counts of (true class, predicted class); the diagonal is grey. Notebook 03."""
     wrong = int(matrix.sum() - np.trace(matrix))
     figure = Picture(f"Table: true digit against predicted digit; {wrong} images off the diagonal", 5.4, 4.8)
     axes = figure.subplots()
     off = np.ma.masked_array(matrix, np.eye(len(matrix), dtype=bool) | (matrix == 0))
     axes.imshow(np.where(np.eye(len(matrix)), 1, 0), cmap="Greys", vmin=0, vmax=6)
     axes.imshow(off, cmap="viridis_r", vmin=0, vmax=max(int(off.max() or 0), 3) * 1.6)
+    dark = 0.6 * max(int(off.max() or 0), 3)
     for (i, j), n in np.ndenumerate(matrix):
         if n:
-            axes.text(j, i, str(n), ha="center", va="center", color=GREY if i == j else "black")
+            axes.text(
+                j, i, str(n), ha="center", va="center", color="white" if i != j and n > dark else "black"
+            )
     ticks = range(len(matrix))
     axes.set(xlabel="predicted digit", ylabel="true digit", xticks=ticks, yticks=ticks)
     axes.spines[:].set_visible(False)
@@ -157,7 +160,7 @@ def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
     axes = figure.subplots()
     n, height, width = images.shape
     axes.imshow(images.transpose(1, 0, 2).reshape(height, n * width), cmap="gray_r")
-    axes.set_xticks(np.arange(n) * width + width / 2, captions, fontsize=8)
+    axes.set_xticks(np.arange(n) * width + width / 2, captions)
     axes.set(yticks=[], xlabel="most frequent digit in the cluster, and its share")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)
@@ -262,9 +265,9 @@ def dots(groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: s
             color=BLUE,
             alpha=0.7,
         )
-        axes.plot([np.mean(values)] * 2, [row - 0.28, row + 0.28], color="black", lw=2)
+        axes.plot([np.mean(values)] * 2, [row - 0.25, row + 0.25], color="black", lw=2)
         if name in marks:
-            axes.plot([marks[name]], [row + 0.3], ls="", marker="D", ms=7, color=ORANGE)
+            axes.plot([marks[name]], [row], ls="", marker="D", ms=11, mew=2.5, color=ORANGE, mfc="none")
     axes.set(xlabel=xlabel, yticks=range(len(groups)), ylim=(len(groups) - 0.45, -0.75))
     axes.set_yticklabels(groups)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
@@ -294,7 +297,8 @@ def _numbers(axes: Axes) -> dict:
 
 
 def _round(values: Sequence[float]) -> list[float]:
-    return [float(f"{v:.5g}") for v in np.asarray(values, float)]
+    rounded = (float(f"{v:.5g}") for v in np.asarray(values, float))
+    return [int(v) if v.is_integer() else v for v in rounded]  # as JupyterLab would write them
 
 
 def _clean(figure: Picture) -> Picture:

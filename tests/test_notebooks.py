@@ -13,10 +13,10 @@ from matplotlib.testing.compare import compare_images
 from alhelpers import article, plots, run
 
 NOTEBOOKS = run.find_notebooks()
-# Fresh figures against committed ones, root mean square over the grey levels. Measured on Python 3.11, 3.12
-# and 3.13 with one thread and with two: 0.0 each time, the pixels repeat. A curve moved up by 1 % of itself
-# gives 2.5 or more, a line drawn 0.1 points wider gives 0.8. Far below both, and above nothing that was seen.
-RMS_TOLERANCE = 0.2
+# Fresh figures against committed ones, root mean square over the grey levels. Measured: 0 between two runs with
+# as many threads; up to 0.47 between one thread and two, which turn the last digits of the confidences; 4.6 to
+# 17.7 for one curve of a figure moved by 1 % of itself.
+RMS_TOLERANCE = 1.0
 FIGURES = {
     "01_data": 3, "02_model": 3, "03_ground_truth": 3, "04_clustering": 2,
     "05_random_labeling": 1, "06_active_learning": 5, "07_auto_labeling": 2, "08_results": 2,
