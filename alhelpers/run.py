@@ -210,7 +210,7 @@ def _collect(folder: Path) -> None:
 
 
 def _single_threaded_kernels(jobs: int) -> None:
-    """Share the processors among the kernels that run at the same time; accuracies are the same either way."""
+    """Share the processors among the kernels that run at the same time; accuracies are the same."""
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     for name in (
         "TF_NUM_INTRAOP_THREADS",
