@@ -23,7 +23,7 @@ RESULTS = (
 
 def table(measured: dict[str, float]) -> str:
     """The published accuracies beside measured ones, given by stage; a missing stage shows as a dash."""
-    lines = [f"{'experiment':<36}{'labels':>7}{'article':>10}{'here':>10}"]
+    lines = [f"{'experiment of the article':<36}{'labels':>7}{'article':>10}{'here':>10}"]
     for row in RESULTS:
         here = measured.get(row.stage)
         lines.append(

@@ -48,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"alhelpers: {problem}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print("alhelpers: stopped; nothing was replaced", file=sys.stderr)
+        print("alhelpers: stopped; nothing is half-written", file=sys.stderr)
         return 130
 
 

@@ -24,7 +24,8 @@ class Dataset:
     y_pool : integer array of shape (n_pool,)
         Their labels, counted from 0: what the oracle answers when asked.
     x_test, y_test : arrays of shapes (n_test, height, width) and (n_test,)
-        The images accuracy is measured on.
+        The images accuracy is measured on. They also decide when a fit stops, so their accuracy flatters: for
+        a fair figure keep a third set and give it to `ActiveLearner.score`.
     n_classes : int, optional
         Number of classes; by default one more than the largest label.
 
@@ -43,7 +44,7 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in ("pool", "test"):
             x, y = np.array(getattr(self, f"x_{part}")), np.array(getattr(self, f"y_{part}"))
-            _check_images(f"x_{part}", x)
+            check_images(f"x_{part}", x)
             _check_labels(f"y_{part}", y, len(x), f"x_{part}")
             for name, array in ((f"x_{part}", x), (f"y_{part}", y)):
                 array.flags.writeable = False
@@ -139,7 +140,7 @@ def read_mnist(
     if digest != MNIST_SHA256:
         raise OSError(
             f"{MNIST_FILE} is damaged (SHA-256 {digest[:12]}…, expected {MNIST_SHA256[:12]}…); "
-            f"restore it with `git checkout -- {MNIST_FILE.name}` in its folder"
+            f"restore it with `git checkout -- {MNIST_FILE.name}` there"
         )
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         return tuple(
@@ -162,7 +163,8 @@ def _first(archive: zipfile.ZipFile, name: str, n: int) -> np.ndarray:
         return np.frombuffer(file.read(n * item), dtype).reshape(n, *shape[1:])
 
 
-def _check_images(name: str, x: np.ndarray) -> None:
+def check_images(name: str, x: np.ndarray) -> None:
+    """Raise ValueError, naming the array, unless x is an array of images as `Dataset` takes them."""
     if x.ndim != 3 or x.size == 0:
         raise ValueError(f"{name} has shape {x.shape}; expected (images, height, width), none of them 0")
     if x.dtype == np.uint8:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alhelpers.data import Dataset, scale
+from alhelpers.data import Dataset, check_images, scale
 from alhelpers.model import Columns, SoftmaxRegression, tf
 
 PERSON, MODEL = "person", "model"
@@ -178,7 +178,13 @@ class ActiveLearner:
         return self.model.predict_proba(self._test_columns)
 
     def score(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Share of images x, (n, height, width) like the pool's, that are classified as y, (n,)."""
+        """Share of images x, (n, height, width) like the pool's, that are classified as y, (n,).
+
+        Raises ValueError if x is no array of such images.
+        """
+        check_images("x", x)
+        if x.shape[1:] != self.data.x_pool.shape[1:]:
+            raise ValueError(f"x holds {x.shape[1:]} images and the pool {self.data.x_pool.shape[1:]} ones")
         answers = self.model.predict_proba(scale(x)[:, self._lit]).argmax(axis=1)
         return float((answers == y).mean())
 

@@ -1,6 +1,7 @@
 """Softmax regression as the article trains it: one compiled TensorFlow call for a whole early-stopped fit."""
 
 import os
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -67,14 +68,17 @@ class SoftmaxRegression:
         self._moments = [[tf.Variable(tf.zeros_like(v)) for _ in range(2)] for v in (self._wt, self._b)]
         self._powers = tf.Variable([0.9, 0.999])
         self.version = 0  # changes whenever the weights may have
-        # Compiled at the first call. The shapes are left open: a fixed number of images would compile the
-        # loop anew in every round.
+        # Compiled at the first call, for each model anew; by way of `partial`, or TensorFlow would count the
+        # models together and warn of a function compiled too often. The shapes are left open: a fixed number
+        # of images would compile the loop anew in every round.
         rows, columns = tf.TensorSpec([None, n_features]), tf.TensorSpec([n_features, None])
         labels = tf.TensorSpec([None], tf.int32)
         self._compiled_fit = tf.function(
-            self._fit, input_signature=[rows, labels, columns, labels], autograph=False
+            partial(self._fit), input_signature=[rows, labels, columns, labels], autograph=False
         )
-        self._compiled_predict = tf.function(self._predict_proba, input_signature=[columns], autograph=False)
+        self._compiled_predict = tf.function(
+            partial(self._predict_proba), input_signature=[columns], autograph=False
+        )
 
     @property
     def weights(self) -> np.ndarray:

@@ -91,9 +91,9 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
             raise ParameterError(
                 f"{small} is {namespace[small]:,} but {large} is {namespace[large]:,}: {why}"
             )
-    if "auto_batch_size" in declared and namespace["label_budget"] >= namespace["n_pool"]:
+    if "batch_size" in declared and namespace["label_budget"] >= namespace["n_pool"]:
         raise ParameterError(
-            f"label_budget and n_pool are both {namespace['n_pool']:,}: nothing is left to auto-label"
+            f"label_budget and n_pool are both {namespace['n_pool']:,}: no image would be left to choose from"
         )
     if "n_repeats" in declared and namespace["n_pool"] + namespace["n_test"] > N_TRAIN:
         raise ParameterError(

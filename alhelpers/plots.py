@@ -65,6 +65,8 @@ def digit(image: np.ndarray, label: int) -> Picture:
 
 def sheet(images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 10) -> Picture:
     """Images, (n, height, width), in a grid, each with a caption under it. Notebooks 01, 02, 03 and 06."""
+    if not len(images):
+        images, captions = np.zeros((1, 28, 28), np.uint8), ["none"]
     rows = -(-len(images) // columns)
     figure = Picture(alt, 0.8 * columns, (1.05 if any(captions) else 0.85) * rows)
     for i, axes in enumerate(figure.subplots(rows, columns, squeeze=False).flat):
@@ -236,7 +238,7 @@ def pseudo_labels(
     """Wrong pseudo-labels so far (above) and test accuracy (below) while the model labels. Notebook 07."""
     figure = Picture(
         f"Two lines over {n_auto[-1]:,} pseudo-labels: the number of wrong ones grows to {wrong[-1]}, "
-        f"mostly at the end; accuracy goes from {accuracy[0]:.2%} to {accuracy[-1]:.2%}",
+        f"accuracy goes from {accuracy[0]:.2%} to {accuracy[-1]:.2%}",
         height=4.6,
     )
     top, bottom = figure.subplots(2, sharex=True)

@@ -56,10 +56,14 @@ def run_notebooks(
     out : the folder to write
     jobs : notebooks to run at the same time
     report : called with each outcome as soon as it is known
+
+    Raises ValueError if `out` holds something else than an earlier run, OSError if it cannot be written.
     """
     out = out.resolve()
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / "history.csv").is_file())):
+        raise ValueError(f"{out} is not the result of an earlier run; give a new or an empty folder to --out")
     out.parent.mkdir(parents=True, exist_ok=True)
-    _single_threaded_kernels(jobs)
+    _share_processors(jobs)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         fresh = Path(scratch) / "run"
         (fresh / "figures").mkdir(parents=True)
@@ -78,10 +82,10 @@ def refresh_notebooks(
 
     A notebook that fails keeps its old contents.
     """
-    _single_threaded_kernels(jobs)
+    _share_processors(jobs)
     outcomes = _in_parallel([(_refresh_one, notebook) for notebook in notebooks], jobs, report)
     for notebook in notebooks:
-        if notebook.name.startswith("06_"):
+        if notebook.resolve() == NOTEBOOKS / "06_active_learning.ipynb":
             # The learning curve is the second figure of notebook 06.
             README_FIGURE.parent.mkdir(exist_ok=True)
             _write(README_FIGURE, list(figures(nbformat.read(notebook, as_version=4)))[1])
@@ -132,7 +136,7 @@ def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], 
                 report(outcomes[-1])
         except BrokenProcessPool:
             raise OSError(
-                "a worker process was killed, and its notebook with it; nothing was replaced: run it again, "
+                "a worker process was killed, and its notebook with it; nothing is half-written; run again, "
                 "with --jobs 1 if memory is short"
             ) from None
         except BaseException:
@@ -209,7 +213,7 @@ def _collect(folder: Path) -> None:
         writer.writerows(rows)
 
 
-def _single_threaded_kernels(jobs: int) -> None:
+def _share_processors(jobs: int) -> None:
     """Share the processors among the kernels that run at the same time; accuracies are the same."""
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     for name in (

@@ -49,10 +49,21 @@ def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
     process.terminate()
     _, errors = process.communicate(timeout=30)
     assert process.returncode == 130
-    assert errors.strip().splitlines()[-1] == "alhelpers: stopped; nothing was replaced"
+    assert errors.strip().splitlines()[-1] == "alhelpers: stopped; nothing is half-written"
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".out-")] == []
     assert [file.name for file in out.iterdir()] == ["history.csv"]
     assert (out / "history.csv").read_text() == "the last one"
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path, capsys):
+    good = notebook(tmp_path / "01_good.ipynb", "1 + 1")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
+    assert cli.main(["run", str(good), "--out", str(tmp_path / "thesis")]) == 2
+    assert (
+        "thesis is not the result of an earlier run; give a new or an empty folder" in capsys.readouterr().err
+    )
+    assert (tmp_path / "thesis" / "thesis.txt").read_text() == "years of work"
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ import urllib.parse
 
 import nbformat
 import numpy as np
+import papermill
 import pytest
 from conftest import BAND, EXACT
 from matplotlib.testing.compare import compare_images
@@ -134,6 +135,7 @@ def test_fresh_figures_look_like_the_committed_ones(path, fresh_run, tmp_path):
         assert difference is None, f"figure {k} of {path.name} differs from a fresh run: {difference}"
 
 
+@pytest.mark.skipif(not EXACT, reason="other arithmetic asks for other images and counts other mistakes")
 @each_notebook
 def test_fresh_figures_draw_the_committed_numbers(path, fresh_run):
     fresh, committed = numbers(read(fresh_run / path.name)), numbers(read(path))
@@ -151,13 +153,11 @@ def compare_axes(new, old, where):
         assert len(new.get(kind, ())) == len(old.get(kind, ())), where + f"another number of {kind}"
         for one, other in zip(new.get(kind, ()), old.get(kind, ()), strict=True):
             # Five digits are kept; the last may turn with the number of threads.
-            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4 + BAND, err_msg=where + kind)
+            np.testing.assert_allclose(one, other, rtol=1e-3, atol=1e-4, err_msg=where + kind)
     for one, other in zip(new.get("images", ()), old.get("images", ()), strict=True):
         a, b = plots.unpack_image(one).astype(int), plots.unpack_image(other).astype(int)
         assert a.shape == b.shape, where + "another image size"
-        assert EXACT is False or np.abs(a - b).max() <= 2, (
-            where + f"image off by {np.abs(a - b).max()} of 255 levels"
-        )
+        assert np.abs(a - b).max() <= 2, where + f"image off by {np.abs(a - b).max()} of 255 levels"
 
 
 def test_history_has_one_row_for_every_fit_of_the_experiment(fresh_run):
@@ -181,6 +181,20 @@ def test_history_and_figures_are_what_the_executed_notebooks_show(fresh_run):
         )
         for k, png in enumerate(run.figures(notebook), 1):
             assert (fresh_run / "figures" / f"{path.stem}-{k}.png").read_bytes() == png
+
+
+@each_notebook
+def test_a_notebook_runs_with_very_few_images(path, tmp_path):
+    wanted = {
+        "n_pool": 30, "n_test": 10, "seed": 1, "batch_size": 7, "label_budget": 20, "auto_batch_size": 9,
+        "n_repeats": 2, "n_show": 60, "n_clusters": 5,
+    }  # fmt: skip
+    known = papermill.inspect_notebook(str(path))
+    parameters = {name: value for name, value in wanted.items() if name in known}
+    executed = papermill.execute_notebook(
+        str(path), str(tmp_path / path.name), parameters, progress_bar=False, kernel_name="python3"
+    )
+    assert not [o for o in run.outputs(executed) if o.get("name") == "stderr"], "a warning that nobody needs"
 
 
 def test_the_readme_figure_is_the_notebook_s():
