@@ -216,12 +216,7 @@ def _collect(folder: Path) -> None:
 def _share_processors(jobs: int) -> None:
     """Share the processors among the kernels that run at the same time; accuracies are the same."""
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    for name in (
-        "TF_NUM_INTRAOP_THREADS",
-        "TF_NUM_INTEROP_THREADS",
-        "OMP_NUM_THREADS",
-        "OPENBLAS_NUM_THREADS",
-    ):
+    for name in ("TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, threads)
 
 

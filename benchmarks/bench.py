@@ -36,8 +36,8 @@ MEASURES = {  # rows of the comparison: label, digits after the point
     "memory": ("peak memory, MiB", 0),
 }
 PARTS = {  # of an auto-label round
-    "fit": "`fit`",
-    "sort": "`most_confident_first`: scoring and sorting the unlabelled images",
+    "fit": "`fit`, which ends with scoring the pool",
+    "sort": "`most_confident_first`: sorting the unlabelled images",
     "auto_label": "`auto_label`",
     "rest": "the rest",
 }
@@ -122,29 +122,37 @@ def measure_operations() -> dict[str, object]:
 
     import tensorflow as tf  # after alhelpers, which sets TensorFlow up
 
-    # As in the project's own model, pixels that are dark in the whole pool are left out.
-    lit = data.x_pool.any(axis=0)
-    x = tf.constant(data.x_pool[:N_STEP, lit] / np.float32(255))
-    x_test = tf.constant(data.x_test[:, lit] / np.float32(255))
+    # The model's own arrays, in halves; it works on both at the same time.
+    model = learner.model
+    x, x_test = learner._x_pool.take(np.arange(N_STEP)), learner._x_test
+    wt, b = model._weights[:2], model._weights[2]
     y, y_test = (tf.constant(a.astype(np.int32)) for a in (data.y_pool[:N_STEP], data.y_test))
-    w = tf.Variable(learner.weight_images()[:, lit].T)
-    b = tf.Variable(learner.model.bias)
-    logits = tf.Variable(tf.matmul(x, w) + b)
+    logits = tf.Variable(model._logits(x))
     slope = tf.Variable((tf.nn.softmax(logits) - tf.one_hot(y, data.n_classes)) / N_STEP)
+    middle = N_STEP // 2
 
     # Variables are read inside: reads are never moved out of the loop, operations on constants might be.
     def product() -> tf.Tensor:
-        return tf.matmul(x, w.read_value())[0, 0]
+        products = [
+            tf.matmul(half, weights.read_value(), transpose_b=True)
+            for half, weights in zip(x, wt, strict=True)
+        ]
+        return products[0][0, 0] + products[1][0, 0]
 
     def gradient() -> tf.Tensor:
-        return tf.matmul(slope.read_value(), x, transpose_a=True)[0, 0]
+        gradients = [tf.matmul(slope.read_value(), half, transpose_a=True) for half in x]
+        return gradients[0][0, 0] + gradients[1][0, 0]
 
     def cross_entropy() -> tf.Tensor:
-        return tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=logits.read_value(), labels=y).loss[0]
+        features = logits.read_value()
+        losses = [
+            tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits(features=features[part], labels=y[part]).loss
+            for part in (slice(middle), slice(middle, None))
+        ]
+        return losses[0][0] + losses[1][0]
 
     def evaluation() -> tf.Tensor:
-        predicted = tf.argmax(tf.matmul(x_test, w.read_value()) + b, 1, output_type=tf.int32)
-        return tf.cast(tf.math.count_nonzero(predicted == y_test, dtype=tf.int32), tf.float32)
+        return tf.cast(model._count_correct(x_test, y_test), tf.float32)
 
     def nothing() -> tf.Tensor:
         return b.read_value()[0]
@@ -154,7 +162,7 @@ def measure_operations() -> dict[str, object]:
     }
     return {
         "tensorflow": tf.__version__,
-        "n_lit": int(lit.sum()),
+        "n_lit": sum(half.shape[1] for half in x),
         "n_test": data.n_test,
         "operations": operations,
     }
@@ -194,11 +202,9 @@ def peak_memory() -> float | None:
 # --- The parent ---
 
 
-def run_child(what: str, threads: int | None) -> dict:
+def run_child(what: str) -> dict:
     """Run one measurement in a fresh process and return what it prints."""
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
-    if threads:
-        env |= {"TF_NUM_INTRAOP_THREADS": str(threads), "TF_NUM_INTEROP_THREADS": str(threads)}
     # The monotonic clock is the same in every process, so the child can count from here.
     command = [sys.executable, __file__, "--child", what, "--started", repr(time.monotonic())]
     child = subprocess.run(command, env=env, capture_output=True, text=True)
@@ -222,7 +228,7 @@ def first_difference(expected: list[Row], found: list[Row], name: str = "this pr
     return None
 
 
-def compare(repeats: int, threads: int | None) -> tuple[list[dict], list[dict], list[dict]]:
+def compare(repeats: int) -> tuple[list[dict], list[dict], list[dict]]:
     """Measure both sides in turns, then the single operations; exit if any two runs differ in a fit."""
     plain, project, operations = [], [], []
     say("warming up the file cache")
@@ -232,17 +238,17 @@ def compare(repeats: int, threads: int | None) -> tuple[list[dict], list[dict], 
     )
     for repeat in range(1, repeats + 1):
         for side, results in (("plain", plain), ("project", project)):
-            result = run_child(side, threads)
+            result = run_child(side)
             results.append(result)
             name = NAMES[side] if len(results) == 1 else f"a repeat of {NAMES[side]}"
             if difference := first_difference(plain[0]["rows"], result["rows"], name):
                 sys.exit(f"The results differ, so their times say nothing: {difference}")
             say(f"{repeat} of {repeats}: {NAMES[side]}, {result['both']:.1f} s for all rounds")
-        operations.append(run_child("operations", threads))
+        operations.append(run_child("operations"))
     return plain, project, operations
 
 
-def report(plain: list[dict], project: list[dict], operations: list[dict], threads: int | None) -> str:
+def report(plain: list[dict], project: list[dict], operations: list[dict]) -> str:
     """RESULTS.md as text."""
     comparison = []
     for key, (label, digits) in MEASURES.items():
@@ -263,7 +269,7 @@ def report(plain: list[dict], project: list[dict], operations: list[dict], threa
         (f"gradient product: 10 × {N_STEP} by {N_STEP} × {n_lit}", spread(ms["gradient"], 3)),
         ("`sparse_softmax_cross_entropy` kernel: losses and slopes", spread(ms["cross_entropy"], 3)),
         (f"evaluation on {n_test} test images", spread(ms["evaluation"], 3)),
-        ("the rest: the whole step less these four", f"{rest:.3f}"),
+        ("the rest: Adam, the loop, and a step's share of what a fit does once", f"{rest:.3f}"),
         ("**whole step**", spread(step, 3)),
     ]
 
@@ -273,7 +279,6 @@ def report(plain: list[dict], project: list[dict], operations: list[dict], threa
         f"{cpu_name()}, {n_cores()} cores; {platform.system()}, Python {platform.python_version()}, "
         f"TensorFlow {operations[0]['tensorflow']}"
     )
-    chosen = f"{threads} in each of TensorFlow's two pools" if threads else "as TensorFlow chooses"
     repeats = {1: "once", 2: "twice"}.get(len(plain), f"{len(plain)} times")
     spreads = "" if len(plain) == 1 else " Median (smallest–largest)."
     compared = table(("", "plain", "this project", "plain / this project"), comparison)
@@ -284,7 +289,7 @@ Written by `make bench`: the plain program is `plain.py` beside this file.{sprea
 
 {compared}
 
-Machine: {machine}; threads: {chosen}.
+Machine: {machine}.
 
 Both ran {repeats}, in turns and each time in a fresh process, with oneDNN off, and each ratio is taken
 within a pair of neighbouring runs. The 40 rounds include building the graph or the learner, the 360
@@ -303,6 +308,7 @@ One training step on {N_STEP} labelled images, evaluation included:
 
 {table(("part", "ms"), in_a_step)}
 
+Every operation has one thread, and the two halves of products and cross-entropy run at the same time.
 The whole step is a mean over the rounds with {N_STEP - 200} to {N_STEP + 200} labels. The four
 operations were timed alone, {TURNS} turns of a `tf.while_loop` in one call, the median of {CALLS} calls;
 a turn that does nothing takes {idle} ms, which is not subtracted.
@@ -361,7 +367,6 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--repeats", type=positive, default=3, help="pairs of runs (default 3)")
     parser.add_argument("--quick", action="store_true", help="one pair of runs")
-    parser.add_argument("--threads", type=positive, help="TensorFlow's threads (default: its own choice)")
     parser.add_argument("--output", type=Path, default=RESULTS, help="default: RESULTS.md beside this file")
     parser.add_argument("--child", choices=["plain", "project", "operations"], help=argparse.SUPPRESS)
     parser.add_argument("--started", type=float, help=argparse.SUPPRESS)
@@ -372,7 +377,7 @@ def main() -> None:
         return
     if not args.output.parent.is_dir():
         parser.error(f"--output: there is no folder {args.output.parent}")
-    text = report(*compare(1 if args.quick else args.repeats, args.threads), args.threads)
+    text = report(*compare(1 if args.quick else args.repeats))
     # Beside it, then renamed: an interrupted run leaves the old results whole.
     draft = args.output.with_name(args.output.name + ".new")
     draft.write_text(text, encoding="utf-8")

@@ -14,9 +14,9 @@ from matplotlib.testing.compare import compare_images
 from alhelpers import article, plots, run
 
 NOTEBOOKS = run.find_notebooks()
-# Fresh figures against committed ones, root mean square over the grey levels. Measured: 0 between two runs
-# with as many threads; up to 0.47 between one thread and two, which turn the last digits of confidences;
-# 4.6 to 17.7 for one curve of a figure moved by 1 % of itself.
+# Fresh figures against committed ones, root mean square over the grey levels. Measured: 0 between two runs;
+# up to 0.47 where TensorFlow splits an operation over two threads, which turns the last digits of
+# confidences; 4.6 to 17.7 for one curve of a figure moved by 1 % of itself.
 RMS_TOLERANCE = 1.0
 FIGURES = {
     "01_data": 3, "02_model": 3, "03_ground_truth": 3, "04_clustering": 2,
