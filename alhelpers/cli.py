@@ -1,15 +1,20 @@
-"""`alhelpers run` executes the notebooks, `alhelpers refresh` renews their committed outputs."""
+"""Run the notebooks, renew their committed outputs, or sweep one over many parameters."""
 
 import argparse
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from importlib.util import find_spec
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tqdm import tqdm
 
 from alhelpers import article, run
+
+if TYPE_CHECKING:
+    from alhelpers import sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -34,11 +39,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             command.add_argument(
                 "--out", type=Path, default=Path("build/run"), help="folder to write (default %(default)s)"
             )
+    _add_sweep(commands)
     options = parser.parse_args(arguments)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped is stopped, however it is asked for
     try:
-        if options.jobs < 1:
+        if options.jobs is not None and options.jobs < 1:
             raise ValueError(f"--jobs is {options.jobs}; give 1 or more")
+        if options.command == "sweep":
+            return _sweep(options)
         notebooks = options.notebooks or run.find_notebooks()
         for notebook in notebooks:
             if not notebook.is_file():
@@ -50,6 +58,119 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("alhelpers: stopped; nothing is half-written", file=sys.stderr)
         return 130
+
+
+def _add_sweep(commands: argparse._SubParsersAction) -> None:
+    text = "run a notebook for every combination of parameters; given again, it does what is missing"
+    command = commands.add_parser("sweep", help=text, description=text)
+    command.add_argument("notebook", type=Path, help="a notebook with a cell tagged `parameters`")
+    command.add_argument(
+        "-p",
+        dest="assignments",
+        metavar="NAME=VALUES",
+        action="append",
+        default=[],
+        help="a list (batch_size=5,10,20) or a range (seed=0:20 is 0 to 19); can be given more than once",
+    )
+    command.add_argument("--grid", type=Path, help="a YAML file of names and values, as an alternative to -p")
+    command.add_argument("--out", type=Path, required=True, help="folder for the runs and their results")
+    command.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
+    command.add_argument("--rerun-failed", action="store_true", help="do runs that failed again")
+    command.add_argument(
+        "--jobs", type=int, help="runs at the same time on this machine (default: processors + 1)"
+    )
+    command.add_argument(
+        "--scheduler", metavar="ADDRESS", help="a Dask scheduler to run on, such as tcp://10.0.0.5:8786"
+    )
+
+
+def _sweep(options: argparse.Namespace) -> int:
+    missing = [name for name in ("distributed", "pyarrow", "yaml") if not find_spec(name)]
+    if missing:
+        print(
+            f"alhelpers: a sweep needs {' and '.join(missing)}, which the tutorial does not; "
+            "install them with: pip install -e '.[sweep]'",
+            file=sys.stderr,
+        )
+        return 2
+    from alhelpers import sweep
+
+    try:
+        grid = sweep.parse_assignments(options.assignments)
+        from_file = sweep.read_grid(options.grid) if options.grid else {}
+        for name in grid.keys() & from_file.keys():
+            raise sweep.SweepError(f"{name} is given by -p and by {options.grid}; keep one of them")
+        plan = sweep.make_plan(options.notebook, from_file | grid)
+        store = sweep.Store(options.out)
+        return _print_plan(plan, store) if options.dry_run else _do_sweep(options, plan, store)
+    except sweep.SweepError as problem:
+        print(f"alhelpers: {problem}", file=sys.stderr)
+        return 2
+
+
+def _print_plan(plan: "sweep.Plan", store: "sweep.Store") -> int:
+    first = plan.runs[0].parameters
+    print(f"{len(plan.runs):,} runs of {plan.notebook}")
+    for name, default in first.items():
+        values = (
+            list(dict.fromkeys(run.parameters[name] for run in plan.runs))
+            if name in plan.varied
+            else [default]
+        )
+        shown = values if len(values) <= 8 else [*values[:4], "…", values[-1]]
+        print(
+            f"  {name:<18}{', '.join(map(str, shown))}"
+            + (f"  ({len(values)} values)" if len(values) > 1 else "")
+        )
+    known = store.known()
+    there = sum(run.id in known for run in plan.runs)
+    print(f"{there:,} of them are in {store.folder} already, {len(plan.runs) - there:,} would run")
+    return 0
+
+
+def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Store") -> int:
+    from alhelpers import summary, sweep
+
+    tally = sweep.Tally(len(plan.runs), 0, 0, 0)
+    bar = tqdm(total=len(plan.runs), unit="run", disable=None, leave=False, smoothing=0.05)
+
+    def report(now: sweep.Tally, record: dict | None) -> None:
+        nonlocal tally
+        tally = now
+        if record is None:
+            bar.reset(total=now.planned)
+            bar.initial = now.earlier
+        elif record["status"] == sweep.FAILED:
+            given = ", ".join(f"{name}={record['parameters'][name]}" for name in plan.varied)
+            bar.write(f"failed: {given}: {run.describe(record['error'])}", file=sys.stderr)
+        bar.n = now.done + now.failed
+        bar.set_postfix_str(f"{now.failed} failed", refresh=True)
+
+    store.open()
+    try:
+        sweep.run_sweep(plan, store, options.scheduler, options.jobs, options.rerun_failed, report)
+        summary.write_results(plan, store)
+    except KeyboardInterrupt:
+        bar.close()
+        print(
+            f"alhelpers: stopped with {tally.done + tally.failed:,} of {tally.planned:,} runs there; "
+            "the same command goes on from them",
+            file=sys.stderr,
+        )
+        return 130
+    finally:
+        bar.close()
+        store.close()
+    print(
+        f"{tally.done:,} of {tally.planned:,} runs done, {tally.failed:,} failed; "
+        f"summary.html, results.csv, results.parquet and the notebooks are in {store.folder}"
+    )
+    if tally.failed:
+        print(
+            f"alhelpers: {tally.failed:,} failed; summary.html says why, and --rerun-failed does them again",
+            file=sys.stderr,
+        )
+    return 1 if tally.failed else 0
 
 
 def _run(options: argparse.Namespace, notebooks: Sequence[Path]) -> int:

@@ -1,7 +1,8 @@
 """Softmax regression as the article trains it: one compiled TensorFlow call for a whole early-stopped fit."""
 
 import os
-from functools import partial
+import threading
+from functools import cache, partial
 from typing import NamedTuple
 
 import numpy as np
@@ -47,6 +48,18 @@ class Halves(NamedTuple):
         return Halves(*(tf.gather(half, indices) for half in self))
 
 
+class _State(NamedTuple):
+    """What a model has learned: Wᵀ in halves and b, and Adam's moments of each and powers of decay rates.
+
+    Wᵀ is the layout in which its gradient comes, and the halves are those in which images come.
+    """
+
+    weights: list[tf.Tensor]
+    first_moments: list[tf.Tensor]
+    second_moments: list[tf.Tensor]
+    powers: list[tf.Tensor]
+
+
 class SoftmaxRegression:
     """Ten linear neurons under a softmax, trained full-batch with Adam and stopped on test accuracy.
 
@@ -72,56 +85,46 @@ class SoftmaxRegression:
     ) -> None:
         self.learning_rate = float(learning_rate)
         self.patience = int(patience)
-        # Wᵀ, the layout in which its gradient comes, in the halves in which images come; then b.
-        half = n_features // 2
-        shapes = [n_classes, half], [n_classes, n_features - half], [n_classes]
-        self._weights = [tf.Variable(tf.zeros(shape)) for shape in shapes]
-        # Adam's first and second moments of each, and the powers of its two decay rates.
-        self._moments = [[tf.Variable(tf.zeros(shape)) for _ in range(2)] for shape in shapes]
-        self._powers = tf.Variable([0.9, 0.999])
         self.version = 0  # changes whenever the weights may have
-        # Compiled at the first call, for each model anew; by way of `partial`, or TensorFlow would count the
-        # models together and warn of a function compiled too often. The shapes are left open: a fixed number
-        # of images would compile the loop anew in every round.
-        images = Halves(*(tf.TensorSpec([None, k]) for _, k in shapes[:2]))
-        labels = tf.TensorSpec([None], tf.int32)
-        self._compiled_fit = tf.function(
-            partial(self._fit), input_signature=[images, labels, labels, images, labels], autograph=False
-        )
-        self._compiled_predict = tf.function(
-            partial(self._predict_proba), input_signature=[images], autograph=False
-        )
+        self._program = _program(n_features, n_classes, self.learning_rate, self.patience)
+        self.reset()
 
     @property
     def weights(self) -> np.ndarray:
         """W, float32 of shape (n_features, n_classes)."""
-        return tf.concat(self._weights[:2], 1).numpy().T
+        return self.get_state()[0].T
 
     @property
     def bias(self) -> np.ndarray:
         """b, float32 of shape (n_classes,)."""
-        return self._weights[2].numpy()
+        return self.get_state()[1]
 
     def reset(self) -> None:
         """Forget everything: weights and Adam's state as at the start."""
-        for variable in self._variables():
-            variable.assign(tf.zeros_like(variable))
-        self._powers.assign([0.9, 0.999])
+        zeros = [tf.zeros(shape) for shape in self._program.shapes]
+        self._state = _State(zeros, zeros, zeros, [tf.constant(0.9), tf.constant(0.999)])
         self.version += 1
 
     def get_state(self) -> list[np.ndarray]:
-        """Weights and Adam's state, to be given to `set_state`."""
-        return [v.numpy() for v in self._variables()]
+        """Wᵀ, b, and Adam's state, to be given to `set_state`."""
+        joined = []
+        for first, rest, b in self._state[:3]:
+            joined += [np.concatenate([first, rest], axis=1), b.numpy()]
+        return [*joined, np.array(self._state.powers)]
 
     def set_state(self, state: list[np.ndarray]) -> None:
         """Take over a state that `get_state` returned."""
-        for variable, value in zip(self._variables(), state, strict=True):
-            variable.assign(value)
+        *joined, powers = state
+        parts = [
+            [*Halves.of(whole), tf.constant(b, tf.float32)]
+            for whole, b in zip(joined[::2], joined[1::2], strict=True)
+        ]
+        self._state = _State(*parts, [tf.constant(power, tf.float32) for power in powers])
         self.version += 1
 
     def predict_proba(self, x: np.ndarray | Halves) -> np.ndarray:
         """Class probabilities, float32 (n, n_classes), of images x, float32 (n, n_features) or `Halves`."""
-        return self._compiled_predict(Halves.of(x)).numpy()
+        return self._program.predict_proba(self._state.weights, Halves.of(x)).numpy()
 
     def fit(
         self, x: np.ndarray | Halves, y: np.ndarray, x_test: np.ndarray | Halves, y_test: np.ndarray
@@ -157,34 +160,66 @@ class SoftmaxRegression:
         int32 array of shape (steps + 1,) and float32 array of shape (len(x), n_classes)
         """
         self.version += 1
-        counts, proba = self._compiled_fit(Halves.of(x), labeled, y, Halves.of(x_test), y_test)
+        with self._program.lock:
+            counts, proba, self._state = self._program.fit(
+                self._state, Halves.of(x), labeled, y, Halves.of(x_test), y_test
+            )
         return counts.numpy(), proba.numpy()
 
-    def _variables(self) -> list[tf.Variable]:
-        moments = [moment for pair in self._moments for moment in pair]
-        return [*self._weights, *moments, self._powers]
 
-    def _logits(self, x: Halves) -> tf.Tensor:
-        wt_first, wt_rest, b = self._weights
-        product = tf.matmul(x.first, wt_first, transpose_b=True) + tf.matmul(
-            x.rest, wt_rest, transpose_b=True
+@cache
+def _program(n_features: int, n_classes: int, learning_rate: float, patience: int) -> "_Program":
+    return _Program(n_features, n_classes, learning_rate, patience)
+
+
+class _Program:
+    """The compiled computations of all models of one shape and setting: compiling takes longer than a fit.
+
+    A model's state goes in with a call and comes out again.
+    """
+
+    def __init__(self, n_features: int, n_classes: int, learning_rate: float, patience: int) -> None:
+        self.learning_rate, self.patience = learning_rate, patience
+        half = n_features // 2
+        self.shapes = [n_classes, half], [n_classes, n_features - half], [n_classes]
+        # TensorFlow's Adam works in place: in these variables, for the time of a fit.
+        self._variables = [[tf.Variable(tf.zeros(shape)) for shape in self.shapes] for _ in range(3)]
+        self.lock = threading.Lock()
+        # Shapes are left open: a fixed number of images would compile the loop anew in every round. `partial`
+        # keeps TensorFlow from counting all programs together and warning of a function compiled too often.
+        number, labels = tf.TensorSpec([]), tf.TensorSpec([None], tf.int32)
+        images = Halves(*(tf.TensorSpec([None, k]) for _, k in self.shapes[:2]))
+        weights = [tf.TensorSpec(shape) for shape in self.shapes]
+        state = _State(weights, weights, weights, [number, number])
+        self.fit = tf.function(
+            partial(self._fit),
+            input_signature=[state, images, labels, labels, images, labels],
+            autograph=False,
         )
-        return tf.nn.bias_add(product, b)
+        self.predict_proba = tf.function(
+            partial(self._predict_proba), input_signature=[weights, images], autograph=False
+        )
 
-    def _predict_proba(self, x: Halves) -> tf.Tensor:
-        return tf.nn.softmax(self._logits(x))
+    def _logits(self, weights: list[tf.Tensor], x: Halves) -> tf.Tensor:
+        wt_first, wt_rest, b = weights
+        first = tf.matmul(x.first, wt_first, transpose_b=True)
+        rest = tf.matmul(x.rest, wt_rest, transpose_b=True)
+        return tf.nn.bias_add(first + rest, b)
 
-    def _count_correct(self, x: Halves, y: tf.Tensor) -> tf.Tensor:
-        hit = tf.argmax(self._logits(x), 1, output_type=tf.int32) == y
+    def _predict_proba(self, weights: list[tf.Tensor], x: Halves) -> tf.Tensor:
+        return tf.nn.softmax(self._logits(weights, x))
+
+    def _count_correct(self, weights: list[tf.Tensor], x: Halves, y: tf.Tensor) -> tf.Tensor:
+        hit = tf.argmax(self._logits(weights, x), 1, output_type=tf.int32) == y
         return tf.math.count_nonzero(hit, dtype=tf.int32)
 
-    def _step(self, x: Halves, y: tf.Tensor, power1: tf.Tensor, power2: tf.Tensor) -> None:
-        """One full-batch Adam step on the mean cross-entropy.
+    def _step(self, x: Halves, y: tf.Tensor, power1: tf.Tensor, power2: tf.Tensor) -> list[tf.Tensor]:
+        """One full-batch Adam step on the mean cross-entropy; return the new weights.
 
         The published accuracies hang on two kernels, this cross-entropy and this Adam: the same formulas
         written out in other operations round differently and end up to four points away.
         """
-        logits = self._logits(x)
+        logits = self._logits(self._read(0), x)
         # Image by image, so here half of the images for each core; a multiple of 8 is cut without a copy.
         n = tf.shape(y)[0]
         half = n // 16 * 8
@@ -198,38 +233,46 @@ class SoftmaxRegression:
         # slopeᵀ x rather than xᵀ slope: twice as fast, because x is then read as it lies in memory.
         gradients = [tf.matmul(slope, half, transpose_a=True) for half in x]
         gradients.append(tf.raw_ops.BiasAddGrad(out_backprop=slope))
-        for variable, (m, v), gradient in zip(self._weights, self._moments, gradients, strict=True):
+        for variable, m, v, gradient in zip(*self._variables, gradients, strict=True):
             tf.raw_ops.ResourceApplyAdam(
                 var=variable.handle, m=m.handle, v=v.handle, beta1_power=power1, beta2_power=power2,
                 lr=self.learning_rate, beta1=0.9, beta2=0.999, epsilon=1e-8, grad=gradient,
             )  # fmt: skip
+        return self._read(0)
+
+    def _read(self, i: int) -> list[tf.Tensor]:
+        return [variable.read_value() for variable in self._variables[i]]
 
     def _fit(
-        self, x_pool: Halves, labeled: tf.Tensor, y: tf.Tensor, x_test: Halves, y_test: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+        self,
+        state: _State,
+        x_pool: Halves,
+        labeled: tf.Tensor,
+        y: tf.Tensor,
+        x_test: Halves,
+        y_test: tf.Tensor,
+    ) -> tuple[tf.Tensor, tf.Tensor, _State]:
         x = x_pool.take(labeled)
-
-        def read() -> list[tf.Tensor]:
-            return [variable.read_value() for variable in self._weights]
+        for variables, values in zip(self._variables, state[:3], strict=True):
+            for variable, value in zip(variables, values, strict=True):
+                variable.assign(value)
 
         def keep_going(patience: tf.Tensor, *_: object) -> tf.Tensor:
             return patience > 0
 
         def step(patience, steps, counts, best, kept, power1, power2):  # noqa: ANN001, ANN202
-            self._step(x, y, power1, power2)
-            correct = self._count_correct(x_test, y_test)
+            weights = self._step(x, y, power1, power2)
+            correct = self._count_correct(weights, x_test, y_test)
             better = correct > best
-            kept = tf.cond(better, read, lambda: kept)
+            kept = tf.cond(better, lambda: weights, lambda: kept)
             patience = tf.where(better, self.patience, patience - 1)
             counts = counts.write(steps + 1, correct)
             best = tf.maximum(best, correct)
             return patience, steps + 1, counts, best, kept, power1 * 0.9, power2 * 0.999
 
-        correct = self._count_correct(x_test, y_test)
+        correct = self._count_correct(state.weights, x_test, y_test)
         counts = tf.TensorArray(tf.int32, self.patience + 1, dynamic_size=True).write(0, correct)
-        start = self.patience, 0, counts, correct, read(), self._powers[0], self._powers[1]
-        _, _, counts, _, kept, power1, power2 = tf.while_loop(keep_going, step, start)
-        for variable, value in zip(self._weights, kept, strict=True):
-            variable.assign(value)
-        self._powers.assign([power1, power2])
-        return counts.stack(), self._predict_proba(x_pool)
+        start = self.patience, 0, counts, correct, state.weights, *state.powers
+        _, _, counts, _, kept, *powers = tf.while_loop(keep_going, step, start)
+        state = _State(kept, self._read(1), self._read(2), powers)
+        return counts.stack(), self._predict_proba(kept, x_pool), state

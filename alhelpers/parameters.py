@@ -7,7 +7,7 @@ papermill can read and replace them. Its second code cell calls `check_parameter
 import ast
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from alhelpers.data import N_TEST, N_TRAIN
@@ -77,11 +77,11 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
     declared = set(namespace.get("__annotations__", ()))
     for name in declared - set(RULES):
         raise ParameterError(
-            f"the parameters cell declares {name!r}, which is no known parameter{_nearest(name, RULES)}"
+            f"the parameters cell declares {name!r}, which is no known parameter{nearest(name, RULES)}"
         )
     for name in _injected(namespace.get("In", ())) - declared:
         raise ParameterError(
-            f"unknown parameter {name!r}{_nearest(name, declared)}; "
+            f"unknown parameter {name!r}{nearest(name, declared)}; "
             f"this notebook has {', '.join(sorted(declared))}"
         )
     for name in sorted(declared):
@@ -124,6 +124,7 @@ def _injected(cells: object) -> set[str]:
     return names
 
 
-def _nearest(name: str, known: object) -> str:
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of an error message that suggests a known name, or nothing if none is close."""
     close = difflib.get_close_matches(name, list(known), n=1)
     return f"; did you mean {close[0]!r}?" if close else ""

@@ -4,12 +4,12 @@ import base64
 import csv
 import os
 import re
-import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import NamedTuple
@@ -73,6 +73,72 @@ def run_notebooks(
             out.rename(Path(scratch) / "old")
         fresh.rename(out)
     return outcomes
+
+
+def execute_notebook(
+    notebook: Path | NotebookNode, target: Path, parameters: dict[str, object], folder: Path
+) -> dict[str, object] | None:
+    """Execute a notebook with papermill in a fresh kernel and write the executed one to `target`.
+
+    Parameters
+    ----------
+    notebook : path of a notebook, or a notebook
+    target : the file to write; a notebook that fails is written as far as it got
+    parameters : values for its parameters cell
+    folder : the kernel's working directory
+
+    Returns
+    -------
+    None, or a dict that tells the error: `cell` (its execution count or None), `line` (the first line of the
+    cell), `name` (of the exception) and `message`.
+    """
+    start_fork_server()  # imports TensorFlow while this process imports papermill
+    import papermill
+
+    from alhelpers import kernels
+
+    try:
+        papermill.execute_notebook(
+            notebook,
+            str(target),
+            parameters=parameters,
+            progress_bar=False,
+            autosave_cell_every=0,
+            request_save_on_cell_execute=False,
+            # papermill's own `cwd` would move this process, and with it the runs in its other threads.
+            resources={"metadata": {"path": str(folder)}},
+            kernel_name="python3",
+            extra_arguments=KERNEL_ARGUMENTS,
+            kernel_manager_class=kernels.kernel_manager_class(),
+            shutdown_kernel="immediate",  # all it could say has been received
+        )
+    except papermill.PapermillExecutionError as failure:
+        line = next(iter(failure.source.strip().splitlines()), "")
+        return {
+            "cell": failure.exec_count,
+            "line": line,
+            "name": failure.ename,
+            "message": _one_line(failure.evalue),
+        }
+    except Exception as failure:
+        return {"cell": None, "line": "", "name": type(failure).__name__, "message": _one_line(failure)}
+    return None
+
+
+def describe(error: dict[str, object] | None) -> str:
+    """An error of `execute_notebook` in one line, empty if there was none."""
+    if not error:
+        return ""
+    where = f"cell {error['cell']}: " if error["cell"] else ""
+    return f"{where}{error['name']}: {error['message']}"
+
+
+def start_fork_server() -> None:
+    """Let the process that kernels are forked from begin its imports, where this system can fork."""
+    from alhelpers import kernels
+
+    if kernels.CAN_FORK:
+        kernels.SERVER.start()
 
 
 def refresh_notebooks(
@@ -148,28 +214,12 @@ def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], 
 
 
 def _run_one(notebook: Path, folder: Path) -> Outcome:
-    import papermill
-
     start, name = time.monotonic(), notebook.stem
     target = folder / f"{name}.ipynb"
-    error = ""
-    try:
-        papermill.execute_notebook(
-            str(notebook),
-            str(target),
-            progress_bar=False,
-            autosave_cell_every=0,
-            cwd=str(folder),
-            kernel_name="python3",
-            extra_arguments=KERNEL_ARGUMENTS,
-        )
-    except papermill.PapermillExecutionError as failure:
-        error = f"cell {failure.exec_count}: {failure.ename}: {failure.evalue}"
-    except Exception as failure:
-        error = f"{type(failure).__name__}: {_one_line(failure)}"
+    error = execute_notebook(notebook, target, {}, folder)
     if error and target.exists():
         target.rename(folder / f"{name}.failed.ipynb")
-    return Outcome(name, time.monotonic() - start, error)
+    return Outcome(name, time.monotonic() - start, describe(error))
 
 
 def _refresh_one(path: Path) -> Outcome:
@@ -220,11 +270,21 @@ def _share_processors(jobs: int) -> None:
         os.environ.setdefault(name, threads)
 
 
-def _one_line(failure: Exception) -> str:
+def _one_line(failure: object) -> str:
     return re.sub(r"\s+", " ", str(failure)).strip()[:300]
 
 
+@contextmanager
+def beside(path: Path) -> Iterator[Path]:
+    """A path to write a file at, which is then renamed to `path`; if anything fails, nothing remains."""
+    draft = path.with_name(f".{path.name}.partial")
+    try:
+        yield draft
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
 def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{path.name}.partial")
-    beside.write_bytes(content)
-    shutil.move(beside, path)
+    with beside(path) as draft:
+        draft.write_bytes(content)

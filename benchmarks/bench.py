@@ -123,19 +123,20 @@ def measure_operations() -> dict[str, object]:
     import tensorflow as tf  # after alhelpers, which sets TensorFlow up
 
     # The model's own arrays, in halves; it works on both at the same time.
-    model = learner.model
+    program = learner.model._program
+    weights = [tf.Variable(value) for value in learner.model._state.weights]
     x, x_test = learner._x_pool.take(np.arange(N_STEP)), learner._x_test
-    wt, b = model._weights[:2], model._weights[2]
+    wt, b = weights[:2], weights[2]
     y, y_test = (tf.constant(a.astype(np.int32)) for a in (data.y_pool[:N_STEP], data.y_test))
-    logits = tf.Variable(model._logits(x))
+    logits = tf.Variable(program._logits(weights, x))
     slope = tf.Variable((tf.nn.softmax(logits) - tf.one_hot(y, data.n_classes)) / N_STEP)
     middle = N_STEP // 2
 
     # Variables are read inside: reads are never moved out of the loop, operations on constants might be.
     def product() -> tf.Tensor:
         products = [
-            tf.matmul(half, weights.read_value(), transpose_b=True)
-            for half, weights in zip(x, wt, strict=True)
+            tf.matmul(half, half_wt.read_value(), transpose_b=True)
+            for half, half_wt in zip(x, wt, strict=True)
         ]
         return products[0][0, 0] + products[1][0, 0]
 
@@ -152,7 +153,8 @@ def measure_operations() -> dict[str, object]:
         return losses[0][0] + losses[1][0]
 
     def evaluation() -> tf.Tensor:
-        return tf.cast(model._count_correct(x_test, y_test), tf.float32)
+        weights_now = [variable.read_value() for variable in weights]
+        return tf.cast(program._count_correct(weights_now, x_test, y_test), tf.float32)
 
     def nothing() -> tf.Tensor:
         return b.read_value()[0]
