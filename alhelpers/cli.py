@@ -129,7 +129,7 @@ def _print_plan(plan: "sweep.Plan", store: "sweep.Store") -> int:
 
 
 def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Store") -> int:
-    from alhelpers import summary, sweep
+    from alhelpers import kernels, summary, sweep
 
     tally = sweep.Tally(len(plan.runs), 0, 0, 0)
     bar = tqdm(total=len(plan.runs), unit="run", disable=None, leave=False, smoothing=0.05)
@@ -146,6 +146,8 @@ def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Sto
         bar.n = now.done + now.failed
         bar.set_postfix_str(f"{now.failed} failed", refresh=True)
 
+    if not (kernels.CAN_FORK or options.scheduler):
+        print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
     store.open()
     try:
         sweep.run_sweep(plan, store, options.scheduler, options.jobs, options.rerun_failed, report)

@@ -17,7 +17,7 @@ import threading
 from jupyter_client import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
-CAN_FORK = sys.platform == "linux"
+CAN_FORK = sys.platform == "linux" and os.environ.get("ALHELPERS_FORK") != "0"
 """Elsewhere forking is missing (Windows) or unsafe after TensorFlow's import (macOS)."""
 
 
@@ -34,6 +34,7 @@ class ForkServer:
     """A running fork server. Starts at the first request, and again should it have died."""
 
     def __init__(self) -> None:
+        self.works = CAN_FORK
         self._process: subprocess.Popen | None = None
         self._lock = threading.Lock()
 
@@ -59,6 +60,7 @@ class ForkServer:
                 except BrokenPipeError:
                     pass
                 self._stop()
+        self.works = False
         raise OSError(
             "the process that forks kernels ends at once; run `python -m alhelpers.kernels` to see why"
         )
@@ -128,7 +130,10 @@ class ForkProvisioner(LocalProvisioner):
     async def launch_kernel(self, cmd: list[str], **kwargs: object) -> dict:
         """Fork a kernel for the connection file that `cmd` names."""
         # cmd is `python -m ipykernel_launcher -f FILE …`.
-        self.pid = SERVER.fork(cmd[3:], str(kwargs.get("cwd") or os.getcwd()), kwargs["env"])
+        try:
+            self.pid = SERVER.fork(cmd[3:], str(kwargs.get("cwd") or os.getcwd()), kwargs["env"])
+        except OSError:
+            return await super().launch_kernel(cmd, **kwargs)
         self.process = ForkedKernel(self.pid)
         self.pgid = self.pid  # it leads a group of its own
         return self.connection_info
@@ -144,15 +149,16 @@ class ForkingKernelManager(AsyncKernelManager):
 
 def kernel_manager_class() -> type[AsyncKernelManager]:
     """The quickest class of kernel managers there is on this system."""
-    return ForkingKernelManager if CAN_FORK else AsyncKernelManager
+    return ForkingKernelManager if SERVER.works else AsyncKernelManager
 
 
 def _serve() -> None:
     """Import what notebooks need, then fork a kernel for each line on standard input, until it ends."""
-    answers = os.fdopen(os.dup(1), "w")
+    answers = os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
-    sys.path.remove(os.getcwd()) if os.getcwd() in sys.path else None
+    if sys.path[0] == os.getcwd():
+        del sys.path[0]  # put there by `python -m`; a kernel has its own working directory there
     # As ipykernel sets it before a notebook can import matplotlib.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     # OpenBLAS starts its threads when it is loaded, and a process with threads cannot be forked.
@@ -169,11 +175,14 @@ def _serve() -> None:
     for line in sys.stdin:
         pid = os.fork()
         if not pid:
-            answers.close()
+            os.close(answers)
             os.dup2(null, 0)
             os.dup2(null, 2)  # what it logs at its end, of interrupts; a notebook's own stderr is captured
             _become_kernel(**json.loads(line))
-        print(pid, file=answers, flush=True)
+        try:
+            os.write(answers, b"%d\n" % pid)
+        except BrokenPipeError:
+            return  # the process that asked is gone; the kernel will notice that this one is, too
 
 
 def _become_kernel(arguments: list[str], cwd: str, env: dict[str, str]) -> None:

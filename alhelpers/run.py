@@ -137,7 +137,7 @@ def start_fork_server() -> None:
     """Let the process that kernels are forked from begin its imports, where this system can fork."""
     from alhelpers import kernels
 
-    if kernels.CAN_FORK:
+    if kernels.SERVER.works:
         kernels.SERVER.start()
 
 

@@ -99,11 +99,13 @@ class _Collected:
         self.failures: list[tuple[Run, dict[str, Any]]] = []
         self.runs: list[tuple[Run, str, float]] = []
         self.versions: Counter[str] = Counter()
+        self.kernels: Counter[str] = Counter()
         self.seconds = 0.0
 
     def add(self, planned: Run, record: dict[str, Any]) -> None:
         self.runs.append((planned, record["status"], record["seconds"]))
         self.seconds += record["seconds"]
+        self.kernels[record["kernel"]] += 1
         self.versions[", ".join(f"{name} {number}" for name, number in record["versions"].items())] += 1
         group = tuple(planned.parameters[name] for name in self.varied)
         if record["status"] == FAILED:
@@ -255,6 +257,7 @@ def _provenance(plan: Plan, collected: _Collected) -> str:
         ["alhelpers", plan.package],
         ["parameters alike in all runs", ", ".join(f"{k} {_show(v)}" for k, v in fixed.items()) or "none"],
         *[[f"software of {n:,} runs", text] for text, n in collected.versions.most_common()],
+        ["kernels", ", ".join(f"{n:,} {kind}" for kind, n in collected.kernels.items()) or "none"],
         ["time of all runs together", f"{collected.seconds / 60:.1f} minutes"],
     ]
     return _table(["", ""], rows)

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import nbformat
 
-from alhelpers import __version__, run
+from alhelpers import __version__, kernels, run
 from alhelpers.parameters import ParameterError, check_parameters, nearest
 
 if TYPE_CHECKING:
@@ -297,6 +297,7 @@ def execute(source: str, parameters: dict[str, Value], package: str) -> dict[str
         "seconds": round(time.time() - began, 3),
         "attempts": attempt,
         "host": platform.node(),
+        "kernel": "forked" if kernels.SERVER.works else "started",
         "package": package,
         "versions": _versions(),
     }

@@ -448,7 +448,7 @@ def results(notebook, tmp_path):
         error = {"cell": 3, "line": "<b>", "name": "ValueError", "message": "1 < 2"} if failed else None
         record = {
             "status": "failed" if failed else "done", "parameters": planned.parameters, "error": error,
-            "history": history, "seconds": 1.0, "versions": {"python": "3"},
+            "history": history, "seconds": 1.0, "kernel": "forked", "versions": {"python": "3"},
         }  # fmt: skip
         store.write(planned.id, {"notebook": "{}", "record": record})
     summary.write_results(plan, store)
