@@ -96,6 +96,8 @@ def _sweep(options: argparse.Namespace) -> int:
     from alhelpers import sweep
 
     try:
+        if options.jobs and options.scheduler:
+            raise sweep.SweepError("--jobs is for this machine; with --scheduler the workers' threads decide")
         grid = sweep.parse_assignments(options.assignments)
         from_file = sweep.read_grid(options.grid) if options.grid else {}
         for name in grid.keys() & from_file.keys():
@@ -141,15 +143,15 @@ def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Sto
             bar.reset(total=now.planned)
             bar.initial = now.earlier
         elif record["status"] == sweep.FAILED:
-            given = ", ".join(f"{name}={record['parameters'][name]}" for name in plan.varied)
-            bar.write(f"failed: {given}: {run.describe(record['error'])}", file=sys.stderr)
+            given = "".join(f"{name}={record['parameters'][name]} " for name in plan.varied)
+            bar.write(f"failed: {given}{run.describe(record['error'])}", file=sys.stderr)
         bar.n = now.done + now.failed
         bar.set_postfix_str(f"{now.failed} failed", refresh=True)
 
     if not (kernels.CAN_FORK or options.scheduler):
         print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
-    store.open()
     try:
+        store.open()
         sweep.run_sweep(plan, store, options.scheduler, options.jobs, options.rerun_failed, report)
         summary.write_results(plan, store)
     except KeyboardInterrupt:
@@ -160,6 +162,14 @@ def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Sto
             file=sys.stderr,
         )
         return 130
+    except OSError as problem:
+        print(
+            f"alhelpers: cannot write to {problem.filename or store.folder}: {problem.strerror or problem}; "
+            f"{tally.done + tally.failed:,} of {tally.planned:,} runs are there, "
+            "and the same command goes on from them",
+            file=sys.stderr,
+        )
+        return 2
     finally:
         bar.close()
         store.close()

@@ -65,11 +65,6 @@ class ForkServer:
             "the process that forks kernels ends at once; run `python -m alhelpers.kernels` to see why"
         )
 
-    def close(self) -> None:
-        """End the fork server, and with it its kernels, which watch their parent."""
-        with self._lock:
-            self._stop()
-
     def _ensure_started(self) -> None:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(

@@ -11,9 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alhelpers import plots, run
-from alhelpers.sweep import FAILED, Plan, Run, Store, Value
+from alhelpers.sweep import FAILED, FIT_COLUMNS, Plan, Run, Store, Value
 
-FIT_COLUMNS = {"stage": str, "n_labels": int, "accuracy": float, "steps": int}
 SEED = "seed"
 """The parameter that repeats a run instead of changing it."""
 MOST_CURVES = 10
@@ -122,21 +121,22 @@ class _Collected:
         return ", ".join(f"{name} {_show(value)}" for name, value in pairs) or "all runs"
 
 
-def _figure(collected: _Collected) -> plots.Picture | None:
-    """Of each group the stage with the most points, the first MOST_CURVES groups."""
+def _figure(collected: _Collected) -> tuple[plots.Picture | None, str]:
+    """Of the stage with the most points, the first MOST_CURVES groups; and the name of that stage."""
+    stages = Counter(stage for points in collected.curves.values() for stage, _ in points)
+    if not stages:
+        return None, ""
+    stage = stages.most_common(1)[0][0]
     curves = {}
-    for group, points in list(collected.curves.items())[:MOST_CURVES]:
-        if points:
-            longest = Counter(stage for stage, _ in points).most_common(1)[0][0]
-            n_labels = np.array(sorted(n for stage, n in points if stage == longest))
-            rows = [interval(points[longest, n]) for n in n_labels]
+    for group, points in collected.curves.items():
+        n_labels = np.array(sorted(n for name, n in points if name == stage))
+        if len(n_labels) and len(curves) < MOST_CURVES:
+            rows = [interval(points[stage, n]) for n in n_labels]
             mean, low, high = (
                 np.array([getattr(row, key) for row in rows]) for key in ("mean", "low", "high")
             )
             curves[collected.name(group)] = n_labels, mean, low, high
-    if not curves:
-        return None
-    return plots.sweep_curves(curves)
+    return plots.sweep_curves(curves), stage
 
 
 _STYLE = """
@@ -160,10 +160,9 @@ code { overflow-wrap: anywhere; }
 
 def _page(plan: Plan, collected: _Collected) -> str:
     done = len(collected.runs) - len(collected.failures)
-    missing = len(plan.runs) - len(collected.runs)
     state = f"{done:,} of {len(plan.runs):,} runs are done"
     state += f", {len(collected.failures):,} failed" if collected.failures else ", none failed"
-    state += f", {missing:,} are missing; the same command does them." if missing else "."
+    state += "."
     return f"""<!doctype html>
 <html lang="en">
 <head>
@@ -192,7 +191,7 @@ def _page(plan: Plan, collected: _Collected) -> str:
 
 
 def _accuracy_part(collected: _Collected) -> str:
-    figure = _figure(collected)
+    figure, stage = _figure(collected)
     if figure is None:
         return "<p>No run has shown a history of fits, so there is no accuracy to draw.</p>"
     png = base64.b64encode(figure.png()).decode()
@@ -208,8 +207,8 @@ def _accuracy_part(collected: _Collected) -> str:
     return f"""<h2>Accuracy against labels</h2>
 <figure>
 <img src="data:image/png;base64,{png}" alt="{_text(figure.alt)}">
-<figcaption>Mean test accuracy of runs that differ in their seed only; the band is the 95 % interval of that
-mean (Student's t), none for a single run.{rest}</figcaption>
+<figcaption>Fits of the stage “{_text(stage)}”: mean test accuracy of runs that differ in their seed only.
+The band is the 95 % interval of that mean (Student's t), none for a single run.{rest}</figcaption>
 </figure>
 <h2>Final accuracy</h2>
 <p>Accuracy of the last fit of each run.</p>

@@ -5,17 +5,21 @@ its parameters and this package; its folder `runs/IDENTITY` appears complete or 
 command given again does what is missing, however the one before it ended.
 """
 
+import ast
 import contextlib
 import hashlib
 import itertools
 import json
 import logging
 import math
+import multiprocessing
 import os
 import platform
 import re
 import shutil
+import signal
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
@@ -32,14 +36,30 @@ if TYPE_CHECKING:
     from distributed import Client
 
 Value = int | float | bool | str | None
+Given = str | Sequence[Value]
+"""Values of one parameter as somebody gives them: text as in `parse_values`, or one by one."""
 
+FIT_COLUMNS = {"stage": str, "n_labels": int, "accuracy": float, "steps": int}
+"""What a row of a notebook's history has."""
 DONE, FAILED = "done", "failed"
 KERNEL_ATTEMPTS = 3
 """How often a run is begun whose kernel dies or does not start. A worker that dies is Dask's to replace."""
 CONNECT_SECONDS = 10
+SCHEDULER_GONE = "the scheduler has gone; the same command goes on with what is missing"
 RUNS_PER_WORKER = 8
 """At the same time, on this machine."""
-_TYPES = {"int": int, "float": float, "bool": bool, "str": str}
+
+
+class Declared(NamedTuple):
+    """A parameter as its notebook declares it: allowed types (none: any), and its default value."""
+
+    types: tuple[type, ...]
+    default: Value
+
+    def allowed(self) -> str:
+        """In words, for an error message."""
+        names = [kind.__name__ for kind in self.types if kind is not type(None)]
+        return " or ".join([*names, *(["None"] if type(None) in self.types else [])])
 
 
 class Run(NamedTuple):
@@ -103,9 +123,9 @@ def _parse_scalar(text: str) -> Value:
     return text
 
 
-def parse_assignments(assignments: Iterable[str]) -> dict[str, list[Value]]:
+def parse_assignments(assignments: Iterable[str]) -> dict[str, Given]:
     """The grid of command line arguments like "batch_size=5,10,20". Raises SweepError."""
-    grid: dict[str, list[Value]] = {}
+    grid: dict[str, Given] = {}
     for assignment in assignments:
         name, sign, text = assignment.partition("=")
         name = name.strip()
@@ -113,11 +133,11 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, list[Value]]:
             raise SweepError(f"-p {assignment} is no NAME=VALUES; give for example -p batch_size=5,10,20")
         if name in grid:
             raise SweepError(f"{name} is given twice; give all its values at once, as in -p {name}=1,2,3")
-        grid[name] = parse_values(name, text)
+        grid[name] = text
     return grid
 
 
-def read_grid(path: Path) -> dict[str, list[Value]]:
+def read_grid(path: Path) -> dict[str, Given]:
     """The grid of a YAML file of names with a value, a list, or text as in `parse_values`.
 
     Raises SweepError if the file cannot be read as such.
@@ -132,18 +152,10 @@ def read_grid(path: Path) -> dict[str, list[Value]]:
         raise SweepError(f"the grid {path} is no YAML: {_first_line(problem)}") from None
     if not isinstance(content, dict) or not content:
         raise SweepError(f"the grid {path} has no parameters; write lines like `batch_size: [5, 10, 20]`")
-    grid = {}
-    for name, given in content.items():
-        values = given if isinstance(given, list) else [given]
-        grid[str(name)] = [
-            value
-            for part in values
-            for value in (parse_values(str(name), part) if isinstance(part, str) else [part])
-        ]
-    return grid
+    return {str(name): given if isinstance(given, str | list) else [given] for name, given in content.items()}
 
 
-def make_plan(notebook: Path, grid: Mapping[str, Sequence[Value]]) -> Plan:
+def make_plan(notebook: Path, grid: Mapping[str, Given]) -> Plan:
     """Check a grid against the notebook's parameters cell and return every run of it.
 
     Raises SweepError on the first thing that is wrong: a notebook that cannot be read or declares no
@@ -151,15 +163,14 @@ def make_plan(notebook: Path, grid: Mapping[str, Sequence[Value]]) -> Plan:
     """
     content = _read_notebook(notebook)
     declared = _declared_parameters(notebook, content)
-    for name in grid:
+    columns = {}
+    for name, given in grid.items():
         if name not in declared:
             raise SweepError(
-                f"{notebook.name} has no parameter {name!r}{nearest(name, declared)}; "
+                f"{notebook.name} has no parameter {name!r} with a plain value{nearest(name, declared)}; "
                 f"it has {', '.join(declared)}"
             )
-    columns = {
-        name: _check_values(name, values, *declared[name], notebook.name) for name, values in grid.items()
-    }
+        columns[name] = _check_values(name, given, declared[name], notebook.name)
     if not columns:
         raise SweepError("the grid is empty; give at least one parameter, as in -p seed=0:20")
     defaults = {name: default for name, (_, default) in declared.items()}
@@ -189,51 +200,90 @@ def _read_notebook(path: Path) -> nbformat.NotebookNode:
         raise SweepError(f"cannot read the notebook {path}: {problem.strerror or problem}") from None
     except Exception as problem:  # nbformat raises whatever its parsers do
         raise SweepError(f"{path} is no notebook that can be read: {_first_line(problem)}") from None
+    language = content.metadata.get("kernelspec", {}).get("language", "python")
+    if language != "python":
+        raise SweepError(f"{path} is a notebook in {language}; only Python notebooks can be swept")
     return content
 
 
-def _declared_parameters(path: Path, content: nbformat.NotebookNode) -> dict[str, tuple[str, Value]]:
-    """Type name and default value of every parameter, as papermill reads them."""
-    from papermill import inspect_notebook
-
-    if not any("parameters" in cell.metadata.get("tags", ()) for cell in content.cells):
+def _declared_parameters(path: Path, content: nbformat.NotebookNode) -> dict[str, Declared]:
+    """Every parameter with a plain value. One with another (a list, a sum) stays as the notebook has it."""
+    cell = next((cell for cell in content.cells if "parameters" in cell.metadata.get("tags", ())), None)
+    if cell is None:
         raise SweepError(f'{path} has no cell tagged "parameters", so there is nothing to vary')
-    found = inspect_notebook(str(path))
-    return {
-        name: (entry["inferred_type_name"], _parse_literal(entry["default"])) for name, entry in found.items()
-    }
-
-
-def _parse_literal(text: str) -> Any:  # noqa: ANN401 - whatever the notebook says
-    import ast
-
     try:
-        return ast.literal_eval(text)
-    except (ValueError, SyntaxError):
-        return text
+        statements = ast.parse(cell.source).body
+    except SyntaxError as problem:
+        raise SweepError(f"the parameters cell of {path} is no Python: {problem.msg}") from None
+    declared = {}
+    for statement in statements:
+        match statement:
+            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value):
+                types = _annotated_types(annotation)
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                types = ()
+            case _:
+                continue
+        try:
+            default = ast.literal_eval(value)
+        except ValueError:
+            continue
+        if _is_plain(default):
+            kinds = types or ((type(default),) if default is not None else ())
+            if default is None and kinds:
+                kinds = (*dict.fromkeys((*kinds, type(None))),)
+            declared[name] = Declared(kinds, default)
+    if not declared:
+        raise SweepError(
+            f"the parameters cell of {path} has no line like `seed: int = 0`, so nothing can vary"
+        )
+    if taken := sorted(declared.keys() & {"run", *FIT_COLUMNS}):
+        raise SweepError(
+            f"{path} has a parameter {taken[0]!r}, which is a column of the results; give it another name"
+        )
+    return declared
 
 
-def _check_values(
-    name: str, values: Sequence[Value], kind: str, default: Value, notebook: str
-) -> list[Value]:
-    """The values as the declared type, each once. An undeclared type is that of the default value."""
-    wanted = _TYPES.get(kind, type(default) if type(default) in _TYPES.values() else None)
-    checked: list[Value] = []
-    for value in values:
-        if wanted is float and type(value) is int:
-            value = float(value)
-        right = value is None if default is None and value is None else type(value) is wanted
-        if not (right or wanted is None) or (isinstance(value, float) and not math.isfinite(value)):
-            raise SweepError(
-                f"{name} is {value!r}; {notebook} declares it as {wanted.__name__ if wanted else kind}"
-                + (" or None" if default is None else "")
-            )
-        if value in checked:
-            raise SweepError(f"{name} has the value {value!r} twice; each run is done once")
-        checked.append(value)
-    if not checked:
+def _annotated_types(annotation: ast.expr) -> tuple[type, ...]:
+    """The plain types in an annotation like `int | None`; none if it says something else."""
+    known = {kind.__name__: kind for kind in (int, float, bool, str)} | {"None": type(None)}
+    words = re.findall(r"\w+", ast.unparse(annotation).replace("Optional", "None"))
+    return tuple(known[word] for word in words) if all(word in known for word in words) else ()
+
+
+def _is_plain(value: object) -> bool:
+    """Whether a value has a place in every kind of results file."""
+    if type(value) is int:
+        return -(2**63) <= value < 2**63
+    return value is None or type(value) in (bool, str) or (type(value) is float and math.isfinite(value))
+
+
+def _check_values(name: str, given: Given, declared: Declared, notebook: str) -> list[Value]:
+    """The values as the declared type, each once."""
+    if isinstance(given, str):
+        given = given.split(",") if declared.types == (str,) else parse_values(name, given)
+    values: list[Value] = []
+    for part in given:
+        if isinstance(part, str) and str not in declared.types:
+            values += parse_values(name, part)
+        else:
+            values.append(part.strip() if isinstance(part, str) else part)
+    if not values:
         raise SweepError(f"{name} has no values; give a list like 5,10,20 or a range like 0:20")
-    return checked
+    # Undeclared, a parameter has the type of its first value.
+    first = next((type(value) for value in values if value is not None), type(None))
+    types = declared.types or (first, type(None))
+    checked: dict[tuple[type, Value], Value] = {}
+    for value in values:
+        if type(value) is int and float in types and int not in types:
+            value = float(value)
+        if type(value) not in types or not _is_plain(value):
+            allowed = declared.allowed() or "a plain value, all of one type"
+            raise SweepError(f"{name} is {value!r}; {notebook} declares it as {allowed}")
+        if (type(value), value) in checked:
+            raise SweepError(f"{name} has the value {value!r} twice; each run is done once")
+        checked[type(value), value] = value
+    return list(checked.values())
 
 
 def _canonical_source(content: nbformat.NotebookNode) -> str:
@@ -270,7 +320,7 @@ def execute(source: str, parameters: dict[str, Value], package: str) -> dict[str
 
     Runs on a worker: it needs nothing but its arguments and this package.
     """
-    if package_version() != package:
+    if package_version() != package:  # a worker that joined later
         raise SweepError(
             f"the worker on {platform.node()} has alhelpers {package_version()} and the sweep has {package}; "
             "install the same on both"
@@ -289,19 +339,47 @@ def execute(source: str, parameters: dict[str, Value], package: str) -> dict[str
     # Where the run was: no part of what it found.
     for key in ("input_path", "output_path"):
         executed.metadata.get("papermill", {}).pop(key, None)
-    record = {
-        "status": FAILED if error else DONE,
+    history = list(run.histories(executed))
+    if not error and (odd := next((row for row in history if not _is_fit(row)), None)):
+        message = f"the notebook shows a history with the row {odd}; a row has {', '.join(FIT_COLUMNS)}"
+        error = {"cell": None, "line": "", "name": "HistoryError", "message": message[:300]}
+    record = _record(
+        parameters,
+        error,
+        package,
+        history=history,
+        seconds=round(time.time() - began, 3),
+        attempts=attempt,
+        host=platform.node(),
+        kernel="forked" if kernels.SERVER.works else "started",
+        versions=_versions(),
+    )
+    return {"notebook": nbformat.writes(executed), "record": record}
+
+
+def _is_fit(row: object) -> bool:
+    numbers = {float: (int, float)}
+    return (
+        isinstance(row, dict)
+        and row.keys() == FIT_COLUMNS.keys()
+        and all(isinstance(row[name], numbers.get(kind, kind)) for name, kind in FIT_COLUMNS.items())
+    )
+
+
+def _record(
+    parameters: dict[str, Value], error: dict[str, Any] | None, package: str, **found: object
+) -> dict[str, Any]:
+    """What run.json says of a run, beside its identity."""
+    nothing = {"history": [], "seconds": 0.0, "attempts": 0, "host": "", "kernel": "none", "versions": {}}
+    status = FAILED if error else DONE
+    return {
+        "status": status,
         "parameters": parameters,
         "error": error,
-        "history": list(run.histories(executed)),
-        "seconds": round(time.time() - began, 3),
-        "attempts": attempt,
-        "host": platform.node(),
-        "kernel": "forked" if kernels.SERVER.works else "started",
         "package": package,
-        "versions": _versions(),
+        **nothing,
+        **found,
     }
-    return {"notebook": nbformat.writes(executed), "record": record}
 
 
 def _versions() -> dict[str, str]:
@@ -313,9 +391,10 @@ def _versions() -> dict[str, str]:
     return found
 
 
-def warm_up() -> None:
-    """Let a worker begin the imports that its first run will wait for."""
+def warm_up() -> str:
+    """Let a worker begin the imports that its first run will wait for; return its `package_version`."""
     run.start_fork_server()
+    return package_version()
 
 
 # --- What is on disk ---
@@ -331,6 +410,7 @@ class Store:
         self.folder = folder
         self.runs = folder / "runs"
         self._lock = None
+        self._made = False
 
     def open(self) -> None:
         """Make the folder ours, and clear away what a killed sweep was about to write."""
@@ -338,6 +418,7 @@ class Store:
         foreign = self.folder.exists() and not mark.exists()
         if foreign and not (self.folder.is_dir() and not any(self.folder.iterdir())):
             raise SweepError(f"{self.folder} holds something else; give a new or an empty folder to --out")
+        self._made = not self.folder.exists()
         self.runs.mkdir(parents=True, exist_ok=True)
         self._lock = mark.open("a")
         with contextlib.suppress(ImportError):
@@ -353,17 +434,27 @@ class Store:
             shutil.rmtree(leftover, ignore_errors=True)
 
     def close(self) -> None:
-        """Let another sweep have the folder."""
-        if self._lock:
-            self._lock.close()
+        """Let another sweep have the folder; a folder that was made for nothing goes again."""
+        if not self._lock:
+            return
+        self._lock.close()
+        if self._made:
+            with contextlib.suppress(OSError):
+                self.runs.rmdir()  # only if it is empty
+                (self.folder / ".sweep").unlink()
+                self.folder.rmdir()
 
     def known(self) -> set[str]:
         """Identities of all runs that are there, done or failed."""
         return {entry.name for entry in os.scandir(self.runs)} if self.runs.is_dir() else set()
 
     def record(self, identity: str) -> dict[str, Any]:
-        """What is recorded of a run."""
-        return json.loads((self.runs / identity / "run.json").read_text(encoding="utf-8"))
+        """What is recorded of a run. Raises SweepError if that cannot be read."""
+        folder = self.runs / identity
+        try:
+            return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise SweepError(f"{folder} is damaged; delete it and give the same command again") from None
 
     def failed(self, identities: Iterable[str]) -> set[str]:
         """Those of these runs that are there and failed."""
@@ -375,9 +466,12 @@ class Store:
         partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.folder))
         try:
             partial.chmod(0o755)
-            (partial / "notebook.ipynb").write_text(result["notebook"], encoding="utf-8")
-            text = json.dumps({"id": identity, **result["record"]}, indent=1)
-            (partial / "run.json").write_text(text + "\n", encoding="utf-8")
+            record = json.dumps({"id": identity, **result["record"]}, indent=1)
+            for name, text in (("notebook.ipynb", result["notebook"]), ("run.json", record + "\n")):
+                with (partial / name).open("w", encoding="utf-8") as file:
+                    file.write(text)
+                    file.flush()
+                    os.fsync(file.fileno())  # or after a power cut the name could be there without the text
             if final.exists():
                 final.rename(partial / "before")
             partial.rename(final)
@@ -436,23 +530,27 @@ def _client(scheduler: str | None, jobs: int) -> Iterator["Client"]:
 
     # Dask tells of lost and replaced workers in several lines each; the tally says what comes of it.
     dask.config.set({"distributed.logging.distributed": "critical"})
+    # A run whose worker dies twice is tried once more alone, see `_execute_all`.
+    dask.config.set({"distributed.scheduler.allowed-failures": 1})
     for name in ("distributed", "distributed.client", "distributed.nanny", "tornado"):
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         if scheduler is None:
-            address = stack.enter_context(
-                LocalCluster(
-                    # A run's work is done by its kernel; a worker's threads only talk to kernels, so few
-                    # workers do, each with one fork server.
-                    n_workers=-(-jobs // RUNS_PER_WORKER),
-                    threads_per_worker=min(jobs, RUNS_PER_WORKER),
-                    dashboard_address=None,
-                    memory_limit=0,
-                    local_directory=stack.enter_context(tempfile.TemporaryDirectory(prefix="alhelpers-")),
-                    silence_logs=logging.CRITICAL,
-                    env={"TF_NUM_INTEROP_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))},
+            _keep_interrupts_from_workers()
+            with _interrupts_held_back():
+                address = stack.enter_context(
+                    LocalCluster(
+                        # A run's work is done by its kernel; a worker's threads only talk to kernels, so few
+                        # workers do, each with one fork server.
+                        n_workers=-(-jobs // RUNS_PER_WORKER),
+                        threads_per_worker=min(jobs, RUNS_PER_WORKER),
+                        dashboard_address="127.0.0.1:0",  # any free port; None would take 8787 and warn
+                        memory_limit=0,
+                        local_directory=stack.enter_context(tempfile.TemporaryDirectory(prefix="alhelpers-")),
+                        silence_logs=logging.CRITICAL,
+                        env={"TF_NUM_INTEROP_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))},
+                    )
                 )
-            )
         else:
             address = scheduler
         try:
@@ -468,32 +566,121 @@ def _client(scheduler: str | None, jobs: int) -> Iterator["Client"]:
         yield client
 
 
+@contextlib.contextmanager
+def _interrupts_held_back() -> Iterator[None]:
+    """Let Ctrl-C wait until the block has ended: a cluster that is only half there cannot be closed."""
+    held: list[int] = []
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, lambda number, _: held.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+    if held:
+        raise KeyboardInterrupt
+
+
+def _keep_interrupts_from_workers() -> None:
+    """Have worker processes begin in one that ignores Ctrl-C, which a terminal sends to all of them.
+
+    Each would print a traceback; closing them is the sweep's part.
+    """
+    import dask
+
+    main = threading.current_thread() is threading.main_thread()
+    if main and "forkserver" in multiprocessing.get_all_start_methods():
+        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
+        from multiprocessing import forkserver  # missing on Windows
+
+        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        forkserver.ensure_running()
+        signal.signal(signal.SIGINT, before)
+
+
 def _execute_all(client: "Client", plan: Plan, pending: list[Run]) -> Iterator[tuple[str, dict[str, Any]]]:
     """Have all pending runs done, a few ahead of what the workers can take, and yield each result."""
-    from distributed import Future, as_completed
+    from distributed import CancelledError, Future, as_completed
 
+    _check_workers(client, plan.package)
     waiting = iter(pending)
+    submitted: dict[str, Run] = {}
 
-    def submit(run: Run) -> Future:
-        return client.submit(
-            execute, plan.source, run.parameters, plan.package, key=f"run-{run.id}", pure=False
-        )
+    def submit(planned: Run, kind: str = "run") -> Future:
+        key = f"{kind}-{planned.id}"
+        submitted[key] = planned
+        return client.submit(execute, plan.source, planned.parameters, plan.package, key=key, pure=False)
 
-    client.run(warm_up)
-    ahead = 2 * _threads(client)
-    running = as_completed([submit(run) for run in itertools.islice(waiting, ahead)])
+    def take(future: Future) -> dict[str, Any] | Exception:
+        try:
+            return future.result()
+        except SweepError:
+            raise
+        except CancelledError:
+            raise SweepError(SCHEDULER_GONE) from None
+        except Exception as problem:  # its worker died again and again, or could not hand the result on
+            if client.status != "running":
+                raise SweepError(SCHEDULER_GONE) from None
+            return problem
+        finally:
+            future.release()
+
+    lost: list[Run] = []
+    running = as_completed([submit(planned) for planned in itertools.islice(waiting, 2 * _threads(client))])
     for future in running:
-        identity = future.key.removeprefix("run-")
-        yield identity, future.result()
-        future.release()
+        finished = submitted.pop(future.key)
+        result = take(future)
+        if isinstance(result, Exception):
+            lost.append(finished)
+        else:
+            yield finished.id, result
         # Workers may have joined since.
         room = max(1, 2 * _threads(client) - running.count())
         for following in itertools.islice(waiting, room):
             running.add(submit(following))
+    # A run that kills its worker takes down those beside it. Each alone, it shows which one it was.
+    for planned in lost:
+        result = take(submit(planned, "again"))
+        yield planned.id, _lost(plan, planned, result) if isinstance(result, Exception) else result
+
+
+def _check_workers(client: "Client", package: str) -> None:
+    """Let all workers begin their imports; raise SweepError if one has another package or none."""
+    try:
+        found = client.run(warm_up)
+    except Exception as problem:
+        raise SweepError(
+            f"a worker cannot run alhelpers ({_first_line(problem)}); install the same version on all of them"
+        ) from None
+    for address, version_there in found.items():
+        if version_there != package:
+            raise SweepError(
+                f"the worker at {address} has alhelpers {version_there} and the sweep has {package}; "
+                "install the same on both"
+            )
+
+
+def _lost(plan: Plan, run: Run, problem: Exception) -> dict[str, Any]:
+    """The result of a run that no worker could finish."""
+    from distributed import KilledWorker
+
+    died = "every worker that began this run died" if isinstance(problem, KilledWorker) else None
+    error = {
+        "cell": None,
+        "line": "",
+        "name": type(problem).__name__,
+        "message": died or _first_line(problem),
+    }
+    record = _record(run.parameters, error, plan.package)
+    return {"notebook": plan.source, "record": record}
 
 
 def _threads(client: "Client") -> int:
-    return sum(client.nthreads().values())
+    try:
+        return sum(client.nthreads().values())
+    except OSError:
+        raise SweepError(SCHEDULER_GONE) from None
 
 
 def _first_line(problem: object) -> str:

@@ -1,5 +1,6 @@
 """A sweep is checked before it runs, cannot be half-done, and gives what papermill gives."""
 
+import contextlib
 import csv
 import json
 import os
@@ -49,7 +50,9 @@ def notebook(tmp_path):
 def start(*arguments):
     """The command in a process of its own, to be killed or waited for."""
     command = [sys.executable, "-m", "alhelpers.cli", "sweep", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
 
 
 def run_command(*arguments):
@@ -98,16 +101,20 @@ def descendants(pid):
     return {child: commands[child] for child in found - {pid}}
 
 
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
 def kernels_of(pid):
-    """Kernels are the children of the fork server."""
+    """Kernels are the children of the fork server, which is a child of the worker."""
     family = descendants(pid)
-    servers = [child for child, command in family.items() if "-m alhelpers.kernels" in command]
-    parents = {
-        child: int(Path(f"/proc/{child}/stat").read_text().rpartition(")")[2].split()[1])
-        for child in family
-        if Path(f"/proc/{child}").exists()
-    }
-    return [child for child, parent in parents.items() if parent in servers]
+    servers = {child for child, command in family.items() if "-m alhelpers.kernels" in command}
+    found = set()
+    for child in family.keys() - servers:
+        with contextlib.suppress(OSError):  # it has ended since
+            if parent_of(child) in servers:
+                found.add(child)
+    return sorted(found)
 
 
 # --- Planning ---
@@ -170,7 +177,7 @@ def test_ten_thousand_runs_are_planned_in_five_seconds(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["-p", "sede=1"], r"tiny.ipynb has no parameter 'sede'; did you mean 'seed'\?; it has seed, wait"),
+        (["-p", "sede=1"], r"no parameter 'sede' with .*; did you mean 'seed'\?; it has seed, wait"),
         (["-p", "seed=1.5"], r"seed is 1.5; tiny.ipynb declares it as int$"),
         (["-p", "seed=True"], r"seed is True; tiny.ipynb declares it as int$"),
         (["-p", "limit=x"], r"limit is 'x'; tiny.ipynb declares it as int or None$"),
@@ -182,6 +189,8 @@ def test_ten_thousand_runs_are_planned_in_five_seconds(tmp_path):
         (["-p", "seed=0:9:0"], r"the range '0:9:0' of seed has step 0; give 1 or more$"),
         (["-p", "seed=1", "-p", "seed=2"], r"seed is given twice"),
         ([], r"the grid is empty; give at least one parameter, as in -p seed=0:20$"),
+        (["-p", "seed=1", "--jobs", "2", "--scheduler", "tcp://x:1"], r"--jobs is for this machine"),
+        (["-p", "seed=99999999999999999999"], r"seed is 9+; tiny.ipynb declares it as int$"),
         (["-p", "seed=1", "--jobs", "0"], r"--jobs is 0; give 1 or more$"),
         (["-p", "seed=1", "--grid", "no.yml"], r"cannot read the grid no.yml: .*No such file"),
         (["-p", "seed=1", "--scheduler", "tcp://127.0.0.1:9"], r"no Dask scheduler .* answers at tcp://127.0.0.1:9"),
@@ -195,7 +204,7 @@ def test_a_wrong_call_ends_in_one_sentence(notebook, tmp_path, capfd, monkeypatc
     error = capfd.readouterr().err.strip()
     assert re.search(sentence, error), error
     assert len(error.splitlines()) == 1
-    assert not list(out.glob("r*/*"))
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
@@ -204,6 +213,11 @@ def test_a_wrong_call_ends_in_one_sentence(notebook, tmp_path, capfd, monkeypatc
         (None, r"cannot read the notebook .*: No such file"),
         ("{", r"is no notebook that can be read"),
         ('{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}', r"is no notebook that can be"),
+        (
+            nbformat.writes(nbformat.v4.new_notebook(metadata={"kernelspec": {
+                "name": "ir", "display_name": "R", "language": "R"}})),
+            r"is a notebook in R; only Python notebooks can be swept",
+        ),
         (nbformat.writes(nbformat.v4.new_notebook()), r'has no cell tagged "parameters", so there is'),
     ],
 )  # fmt: skip
@@ -215,6 +229,50 @@ def test_a_notebook_that_cannot_be_swept_ends_in_one_sentence(tmp_path, capsys, 
     error = capsys.readouterr().err.strip()
     assert re.search(sentence, error), error
     assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            "steps: int = 7",
+            r"has a parameter 'steps', which is a column of the results; give it another name",
+        ),
+        ("layers = [64, 64]", r"has no line like `seed: int = 0`, so nothing can vary"),
+        ("seed: int = ", r"the parameters cell of .* is no Python: invalid syntax"),
+    ],
+)
+def test_a_parameters_cell_that_cannot_be_swept_ends_in_one_sentence(tmp_path, line, sentence):
+    path = write_notebook(tmp_path / "some.ipynb", parameters=line)
+    with pytest.raises(sweep.SweepError, match=sentence):
+        sweep.make_plan(path, {"seed": "1"})
+
+
+def test_parameters_are_read_as_python_reads_them(tmp_path):
+    lines = """
+n: int = 20
+half = n // 2
+layers = [64, 64]
+limit: int | None = None
+text: str = "a=b#c"
+rate: float = 1e-3
+free = None
+"""
+    path = write_notebook(tmp_path / "some.ipynb", parameters=lines)
+    plan = sweep.make_plan(path, {"limit": "None,3", "text": "5,x", "rate": "1", "free": "7"})
+    assert [planned.parameters for planned in plan.runs] == [
+        {"n": 20, "limit": limit, "text": text, "rate": 1.0, "free": 7}
+        for limit in (None, 3)
+        for text in ("5", "x")
+    ], "what is no plain value stays as the notebook computes it"
+    with pytest.raises(sweep.SweepError, match="has no parameter 'half' with a plain value"):
+        sweep.make_plan(path, {"half": "3"})
+    with pytest.raises(sweep.SweepError, match=r"limit is 1.5; some.ipynb declares it as int or None"):
+        sweep.make_plan(path, {"limit": "1.5"})
+    with pytest.raises(
+        sweep.SweepError, match=r"free is 'x'; some.ipynb declares it as a plain value, all of one"
+    ):
+        sweep.make_plan(path, {"free": "1,x"})
 
 
 def test_what_the_notebook_would_refuse_is_refused_before_anything_runs(tmp_path, capsys):
@@ -345,7 +403,8 @@ def test_a_killed_process_costs_nothing_but_time(notebook, tmp_path, victim):
     if victim == "kernel":
         killed = wait_for(lambda: kernels_of(process.pid))[0]
     elif victim == "worker":
-        killed = next(p for p, command in family.items() if "spawn_main" in command)
+        server = next(p for p, command in family.items() if "-m alhelpers.kernels" in command)
+        killed = parent_of(server)
     else:
         killed = next(p for p, command in family.items() if "-m alhelpers.kernels" in command)
     os.kill(killed, signal.SIGKILL)
@@ -357,6 +416,18 @@ def test_a_killed_process_costs_nothing_but_time(notebook, tmp_path, victim):
 
 
 @linux
+@pytest.mark.parametrize("after", [0.3, 1.2, 2.5])
+def test_ctrl_c_early_on_is_one_sentence_too(notebook, tmp_path, after):
+    process = start(notebook, "-p", "seed=0:6", "-p", "wait=60.0", "--out", tmp_path / "out")
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 or after < 1, err  # at 0.3 s Python itself may still be starting
+    if process.returncode == 130:
+        assert re.fullmatch(r"alhelpers: stopped.*", err.strip()), err
+
+
+@linux
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
 def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
     out = tmp_path / "out"
@@ -364,7 +435,8 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
     process = start(*arguments)
     wait_for(lambda: list(out.glob("runs/*")))
     family = descendants(process.pid)
-    process.send_signal(number)
+    # Ctrl-C goes to everything in the terminal, workers too.
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
     _, err = process.communicate(timeout=60)
     if number == signal.SIGINT:
         assert process.returncode == 130
@@ -378,6 +450,55 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
     assert code == 0, err
     assert found_rows(out) == expected_rows(range(6))
     assert all((out / "runs" / name).stat().st_mtime_ns == then for name, then in before.items())
+
+
+@linux
+def test_a_run_that_kills_its_workers_is_recorded_and_spoils_no_other(tmp_path):
+    deadly = """
+import os, time
+if seed == 1:
+    server = os.getppid()
+    worker = int(open(f"/proc/{server}/stat").read().rpartition(")")[2].split()[1])
+    os.kill(worker, 9)
+time.sleep(1)
+"""
+    notebook = write_notebook(tmp_path / "deadly.ipynb", deadly)
+    out = tmp_path / "out"
+    code, printed, err = run_command(notebook, "-p", "seed=0:3", "--out", out)
+    assert code == 1
+    assert "2 of 3 runs done, 1 failed" in printed
+    assert "failed: seed=1 KilledWorker: every worker that began this run died" in err
+
+
+def test_a_worker_with_another_package_or_none_is_named():
+    class Client:
+        def run(self, function):
+            return {"tcp://far:1": "0.0.1+deadbeef"}
+
+    with pytest.raises(
+        sweep.SweepError, match=r"the worker at tcp://far:1 has alhelpers 0.0.1\+deadbeef and the"
+    ):
+        sweep._check_workers(Client(), "0.1.0+cafe")
+    Client.run = lambda *_: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'alhelpers'"))
+    with pytest.raises(
+        sweep.SweepError, match=r"a worker cannot run alhelpers \(No module named 'alhelpers'\)"
+    ):
+        sweep._check_workers(Client(), "0.1.0+cafe")
+
+
+def test_a_history_that_is_none_is_a_failure(tmp_path):
+    notebook = write_notebook(tmp_path / "odd.ipynb", FITS.replace("steps=10", "loss=1.0"))
+    code, _, err = run_command(notebook, "-p", "seed=1", "--jobs", "1", "--out", tmp_path / "out")
+    assert code == 1
+    assert re.search(r"failed: HistoryError: the notebook shows a history with the row .*loss", err), err
+
+
+def test_a_damaged_record_is_named(results, notebook, capsys):
+    damaged = next(results.glob("runs/*/run.json"))
+    damaged.write_text("")
+    arguments = ["-p", "wait=0,1", "-p", "seed=0:3", "--out", str(results)]
+    assert cli.main(["sweep", str(notebook), *arguments]) == 2
+    assert f"{damaged.parent} is damaged; delete it" in capsys.readouterr().err
 
 
 def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
