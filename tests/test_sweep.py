@@ -105,16 +105,15 @@ def parent_of(pid):
     return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def kernels_of(pid):
-    """Kernels are the children of the fork server, which is a child of the worker."""
-    family = descendants(pid)
-    servers = {child for child, command in family.items() if "-m alhelpers.kernels" in command}
-    found = set()
-    for child in family.keys() - servers:
+def fork_server_and_kernels(pid):
+    """The fork server is a child of the worker, kernels are its children; by their command lines all are one."""
+    family = {child for child, command in descendants(pid).items() if "-m alhelpers.kernels" in command}
+    parents = {}
+    for child in family:
         with contextlib.suppress(OSError):  # it has ended since
-            if parent_of(child) in servers:
-                found.add(child)
-    return sorted(found)
+            parents[child] = parent_of(child)
+    server = next(child for child, parent in parents.items() if parent not in family)
+    return server, sorted(parents.keys() - {server})
 
 
 # --- Planning ---
@@ -399,14 +398,8 @@ def test_a_killed_process_costs_nothing_but_time(notebook, tmp_path, victim):
     out = tmp_path / "out"
     process = start(notebook, "-p", "seed=0:6", "-p", "wait=1.5", "--jobs", "2", "--out", out)
     wait_for(lambda: list(out.glob("runs/*")))
-    family = descendants(process.pid)
-    if victim == "kernel":
-        killed = wait_for(lambda: kernels_of(process.pid))[0]
-    elif victim == "worker":
-        server = next(p for p, command in family.items() if "-m alhelpers.kernels" in command)
-        killed = parent_of(server)
-    else:
-        killed = next(p for p, command in family.items() if "-m alhelpers.kernels" in command)
+    server, kernels = wait_for(lambda: (found := fork_server_and_kernels(process.pid))[1] and found)
+    killed = {"worker": parent_of(server), "kernel": kernels[0], "fork server": server}[victim]
     os.kill(killed, signal.SIGKILL)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
