@@ -40,7 +40,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--out", type=Path, default=Path("build/run"), help="folder to write (default %(default)s)"
             )
     _add_sweep(commands)
-    options = parser.parse_args(arguments)
+    options, unknown = parser.parse_known_args(arguments)
+    if unknown:
+        hint = "; write -p NAME=VALUES, as in -p batch_size=5,10" if options.command == "sweep" else ""
+        parser.error(f"{' '.join(unknown)} is not understood{hint}")
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped is stopped, however it is asked for
     try:
         if options.jobs is not None and options.jobs < 1:
@@ -72,7 +75,7 @@ def _add_sweep(commands: argparse._SubParsersAction) -> None:
         default=[],
         help="a list (batch_size=5,10,20) or a range (seed=0:20 is 0 to 19); can be given more than once",
     )
-    command.add_argument("--grid", type=Path, help="a YAML file of names and values, as an alternative to -p")
+    command.add_argument("--grid", type=Path, help="a YAML file of names and values, beside -p")
     command.add_argument("--out", type=Path, required=True, help="folder for the runs and their results")
     command.add_argument("--dry-run", action="store_true", help="print the plan and run nothing")
     command.add_argument("--rerun-failed", action="store_true", help="do runs that failed again")
@@ -104,15 +107,22 @@ def _sweep(options: argparse.Namespace) -> int:
             raise sweep.SweepError(f"{name} is given by -p and by {options.grid}; keep one of them")
         plan = sweep.make_plan(options.notebook, from_file | grid)
         store = sweep.Store(options.out)
-        return _print_plan(plan, store) if options.dry_run else _do_sweep(options, plan, store)
+        return (
+            _print_plan(plan, store, options.rerun_failed)
+            if options.dry_run
+            else _do_sweep(options, plan, store)
+        )
     except sweep.SweepError as problem:
         print(f"alhelpers: {problem}", file=sys.stderr)
         return 2
 
 
-def _print_plan(plan: "sweep.Plan", store: "sweep.Store") -> int:
+def _print_plan(plan: "sweep.Plan", store: "sweep.Store", rerun_failed: bool) -> int:
+    from alhelpers import sweep
+
     first = plan.runs[0].parameters
-    print(f"{len(plan.runs):,} runs of {plan.notebook}")
+    store.check()
+    print(f"{sweep.counted(len(plan.runs))} of {plan.notebook}")
     for name, default in first.items():
         values = (
             list(dict.fromkeys(run.parameters[name] for run in plan.runs))
@@ -124,9 +134,9 @@ def _print_plan(plan: "sweep.Plan", store: "sweep.Store") -> int:
             f"  {name:<18}{', '.join(map(str, shown))}"
             + (f"  ({len(values)} values)" if len(values) > 1 else "")
         )
-    known = store.known()
-    there = sum(run.id in known for run in plan.runs)
-    print(f"{there:,} of them are in {store.folder} already, {len(plan.runs) - there:,} would run")
+    pending, tally = sweep.what_is_missing(plan, store, rerun_failed)
+    there = f"{tally.done:,} done and {tally.failed:,} failed in {store.folder} already"
+    print(f"{there}, {len(pending):,} would run")
     return 0
 
 
@@ -144,9 +154,15 @@ def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Sto
             bar.initial = now.earlier
         elif record["status"] == sweep.FAILED:
             given = "".join(f"{name}={record['parameters'][name]} " for name in plan.varied)
-            bar.write(f"failed: {given}{run.describe(record['error'])}", file=sys.stderr)
+            bar.write(
+                f"failed: {given.strip() + ': ' if given else ''}{run.describe(record['error'])}",
+                file=sys.stderr,
+            )
         bar.n = now.done + now.failed
         bar.set_postfix_str(f"{now.failed} failed", refresh=True)
+        ended = now.done + now.failed
+        if bar.disable and record and ended * 10 // now.planned > (ended - 1) * 10 // now.planned:
+            print(f"{ended:,} of {now.planned:,} runs ended, {now.failed:,} failed", flush=True)
 
     if not (kernels.CAN_FORK or options.scheduler):
         print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
@@ -158,7 +174,7 @@ def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Sto
         bar.close()
         print(
             f"alhelpers: stopped with {tally.done + tally.failed:,} of {tally.planned:,} runs there; "
-            "the same command goes on from them",
+            "the same command goes on from them and writes the results",
             file=sys.stderr,
         )
         return 130
@@ -174,9 +190,11 @@ def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Sto
         bar.close()
         store.close()
     print(
-        f"{tally.done:,} of {tally.planned:,} runs done, {tally.failed:,} failed; "
-        f"summary.html, results.csv, results.parquet and the notebooks are in {store.folder}"
+        f"{tally.done:,} of {sweep.counted(tally.planned)} done ({tally.earlier:,} were there before), "
+        f"{tally.failed:,} failed; see summary.html, results.csv and results.parquet in {store.folder}"
     )
+    if others := len(store.known()) - tally.planned:
+        print(f"{sweep.counted(others)} of other sweeps in {store.folder} are not in these results")
     if tally.failed:
         print(
             f"alhelpers: {tally.failed:,} failed; summary.html says why, and --rerun-failed does them again",

@@ -20,7 +20,7 @@ _BATCH = 500
 
 
 class Interval(NamedTuple):
-    """A mean over runs and the ends of its 95 % interval, NaN for a single run."""
+    """A mean accuracy over runs and the ends of its 95 % interval, NaN for a single run."""
 
     mean: float
     low: float
@@ -29,12 +29,12 @@ class Interval(NamedTuple):
 
 
 def interval(values: list[float]) -> Interval:
-    """Mean and 95 % interval of the mean, by Student's t; identical values have an interval of width 0."""
+    """Mean accuracy and its 95 % interval, by Student's t, within 0 and 1; of width 0 for equal values."""
     from scipy.special import stdtrit
 
     n, mean = len(values), float(np.mean(values))
     half = stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n) if n > 1 else np.nan
-    return Interval(mean, mean - half, mean + half, n)
+    return Interval(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, 1)), n)
 
 
 def write_results(plan: Plan, store: Store) -> None:

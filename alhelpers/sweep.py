@@ -93,6 +93,11 @@ class SweepError(Exception):
     """A sweep that cannot be planned or go on, in one sentence for the person who asked for it."""
 
 
+def counted(n: int) -> str:
+    """A number of runs in words: "1 run", "2,000 runs"."""
+    return f"{n:,} run{'' if n == 1 else 's'}"
+
+
 # --- Planning ---
 
 
@@ -147,7 +152,8 @@ def read_grid(path: Path) -> dict[str, Given]:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError) as problem:
-        raise SweepError(f"cannot read the grid {path}: {_first_line(problem)}") from None
+        reason = getattr(problem, "strerror", None) or _first_line(problem)
+        raise SweepError(f"cannot read the grid {path}: {reason}") from None
     except yaml.YAMLError as problem:
         raise SweepError(f"the grid {path} is no YAML: {_first_line(problem)}") from None
     if not isinstance(content, dict) or not content:
@@ -167,8 +173,8 @@ def make_plan(notebook: Path, grid: Mapping[str, Given]) -> Plan:
     for name, given in grid.items():
         if name not in declared:
             raise SweepError(
-                f"{notebook.name} has no parameter {name!r} with a plain value{nearest(name, declared)}; "
-                f"it has {', '.join(declared)}"
+                f"{notebook.name} has no parameter {name!r}{nearest(name, declared)} "
+                f"(with plain values it has {', '.join(declared)})"
             )
         columns[name] = _check_values(name, given, declared[name], notebook.name)
     if not columns:
@@ -336,6 +342,10 @@ def execute(source: str, parameters: dict[str, Value], package: str) -> dict[str
             executed = nbformat.read(target, as_version=4) if target.exists() else notebook
         if not error or error["cell"]:
             break  # otherwise it is not the notebook that failed: its kernel died, or did not start
+    if not error:
+        given = ", ".join(f"{name} {value}" for name, value in parameters.items())
+        note = f"*A run of a sweep, with {given}. Figures in the text are those of the published run.*"
+        executed.cells.insert(0, nbformat.v4.new_markdown_cell(note, id="sweep-note"))
     # Where the run was: no part of what it found.
     for key in ("input_path", "output_path"):
         executed.metadata.get("papermill", {}).pop(key, None)
@@ -414,10 +424,8 @@ class Store:
 
     def open(self) -> None:
         """Make the folder ours, and clear away what a killed sweep was about to write."""
+        self.check()
         mark = self.folder / ".sweep"
-        foreign = self.folder.exists() and not mark.exists()
-        if foreign and not (self.folder.is_dir() and not any(self.folder.iterdir())):
-            raise SweepError(f"{self.folder} holds something else; give a new or an empty folder to --out")
         self._made = not self.folder.exists()
         self.runs.mkdir(parents=True, exist_ok=True)
         self._lock = mark.open("a")
@@ -432,6 +440,12 @@ class Store:
                 ) from None
         for leftover in self.folder.glob(".partial-*"):
             shutil.rmtree(leftover, ignore_errors=True)
+
+    def check(self) -> None:
+        """Raise SweepError if the folder holds something else than sweeps."""
+        marked = (self.folder / ".sweep").exists() or not self.folder.exists()
+        if not marked and not (self.folder.is_dir() and not any(self.folder.iterdir())):
+            raise SweepError(f"{self.folder} holds something else; give a new or an empty folder to --out")
 
     def close(self) -> None:
         """Let another sweep have the folder; a folder that was made for nothing goes again."""
@@ -483,6 +497,17 @@ class Store:
 # --- All runs ---
 
 
+def what_is_missing(plan: Plan, store: Store, rerun_failed: bool = False) -> tuple[list[Run], Tally]:
+    """The runs of a plan that are to be done, and the tally before they are."""
+    known = store.known()
+    earlier = [planned.id for planned in plan.runs if planned.id in known]
+    failed = store.failed(earlier)
+    again = failed if rerun_failed else set()
+    pending = [planned for planned in plan.runs if planned.id not in known or planned.id in again]
+    done = len(earlier) - len(failed)
+    return pending, Tally(len(plan.runs), done, len(failed - again), len(earlier) - len(again))
+
+
 def run_sweep(
     plan: Plan,
     store: Store,
@@ -504,13 +529,7 @@ def run_sweep(
 
     Raises SweepError if the scheduler cannot be reached, has no workers, or they have other versions.
     """
-    planned = [run.id for run in plan.runs]
-    known = store.known()
-    earlier = [identity for identity in planned if identity in known]
-    failed = store.failed(earlier)
-    again = failed if rerun_failed else set()
-    pending = [run for run in plan.runs if run.id not in known or run.id in again]
-    tally = Tally(len(planned), len(earlier) - len(failed), len(failed - again), len(earlier) - len(again))
+    pending, tally = what_is_missing(plan, store, rerun_failed)
     report(tally, None)
     if not pending:
         return tally

@@ -106,7 +106,7 @@ def parent_of(pid):
 
 
 def fork_server_and_kernels(pid):
-    """The fork server is a child of the worker, kernels are its children; by their command lines all are one."""
+    """The fork server is a child of the worker, kernels are its children; their command lines are alike."""
     family = {child for child, command in descendants(pid).items() if "-m alhelpers.kernels" in command}
     parents = {}
     for child in family:
@@ -176,7 +176,7 @@ def test_ten_thousand_runs_are_planned_in_five_seconds(tmp_path):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["-p", "sede=1"], r"no parameter 'sede' with .*; did you mean 'seed'\?; it has seed, wait"),
+        (["-p", "sede=1"], r"no parameter 'sede'; did you mean 'seed'\? \(with plain values it has seed"),
         (["-p", "seed=1.5"], r"seed is 1.5; tiny.ipynb declares it as int$"),
         (["-p", "seed=True"], r"seed is True; tiny.ipynb declares it as int$"),
         (["-p", "limit=x"], r"limit is 'x'; tiny.ipynb declares it as int or None$"),
@@ -264,7 +264,7 @@ free = None
         for limit in (None, 3)
         for text in ("5", "x")
     ], "what is no plain value stays as the notebook computes it"
-    with pytest.raises(sweep.SweepError, match="has no parameter 'half' with a plain value"):
+    with pytest.raises(sweep.SweepError, match=r"has no parameter 'half' \(with plain values it has"):
         sweep.make_plan(path, {"half": "3"})
     with pytest.raises(sweep.SweepError, match=r"limit is 1.5; some.ipynb declares it as int or None"):
         sweep.make_plan(path, {"limit": "1.5"})
@@ -358,7 +358,7 @@ def test_given_again_it_does_what_is_missing_and_failed_runs_when_asked(notebook
     out = tmp_path / "out"
     code, printed, err = run_command(notebook, "-p", "seed=0:2", "-p", "fail=False,True", "--out", out)
     assert code == 1
-    assert "2 of 4 runs done, 2 failed" in printed
+    assert "2 of 4 runs done (0 were there before), 2 failed" in printed
     assert "RuntimeError: as asked" in err
     page = (out / "summary.html").read_text()
     assert "RuntimeError: as asked" in page
@@ -370,14 +370,19 @@ def test_given_again_it_does_what_is_missing_and_failed_runs_when_asked(notebook
         notebook, "-p", "seed=0:3", "-p", "fail=False,True", "--out", out, "--rerun-failed"
     )
     assert code == 1
-    assert "3 of 6 runs done, 3 failed" in printed
+    assert "3 of 6 runs done (2 were there before), 3 failed" in printed
     kept = {path for path, changed in times.items() if path.stat().st_mtime_ns == changed}
     assert {json.loads(path.read_text())["status"] for path in kept} == {"done"}
     assert len(kept) == 2
     assert found_rows(out) == expected_rows([0, 1, 2])
-    # Nothing left to do: only the results are written again.
+    # Nothing left to do: only the results are written again, and a dry run says so before.
+    code, printed, _ = run_command(notebook, "-p", "seed=0:3", "--out", out, "--dry-run")
+    assert "3 done and 0 failed in" in printed
+    assert printed.endswith("already, 0 would run\n")
     code, printed, _ = run_command(notebook, "-p", "seed=0:3", "--out", out)
     assert code == 0
+    assert "3 of 3 runs done (3 were there before), 0 failed" in printed
+    assert "3 runs of other sweeps in" in printed
     assert found_rows(out) == expected_rows([0, 1, 2])
 
 
@@ -386,6 +391,9 @@ def test_a_folder_with_something_else_is_left_alone(notebook, tmp_path, capsys):
     (tmp_path / "out" / "thesis.txt").write_text("mine")
     assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
     assert "holds something else" in capsys.readouterr().err
+    assert (
+        cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out"), "--dry-run"]) == 2
+    )
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
@@ -434,7 +442,8 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
     if number == signal.SIGINT:
         assert process.returncode == 130
         assert re.fullmatch(
-            r"alhelpers: stopped with \d of 6 runs there; the same command goes on from them", err.strip()
+            r"alhelpers: stopped with \d of 6 runs there; the same command goes on from them and writes .*",
+            err.strip(),
         ), err
     wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in family), 15)
     before = {path.name: path.stat().st_mtime_ns for path in out.glob("runs/*")}
@@ -459,8 +468,8 @@ time.sleep(1)
     out = tmp_path / "out"
     code, printed, err = run_command(notebook, "-p", "seed=0:3", "--out", out)
     assert code == 1
-    assert "2 of 3 runs done, 1 failed" in printed
-    assert "failed: seed=1 KilledWorker: every worker that began this run died" in err
+    assert "2 of 3 runs done (0 were there before), 1 failed" in printed
+    assert "failed: seed=1: KilledWorker: every worker that began this run died" in err
 
 
 def test_a_worker_with_another_package_or_none_is_named():
@@ -606,13 +615,13 @@ def test_the_summary_stands_alone_and_says_what_happened(results):
     assert "&lt;b&gt;" in page
     for link in re.findall(r'href="(runs/[^"]+)"', page):
         assert (results / link).is_file()
-    # Seeds 0, 1, 2 end at 0.7, 0.8, 0.9: mean 0.8, standard deviation 0.1, t(2) = 4.3027.
-    assert "55.16% to 104.84%" in page
+    # Seeds 0, 1, 2 end at 0.7, 0.8, 0.9: mean 0.8, standard deviation 0.1, t(2) = 4.3027; accuracy ends at 1.
+    assert "55.16% to 100.00%" in page
 
 
 def test_intervals_are_student_s():
-    mean, low, high, n = summary.interval([0.7, 0.8, 0.9])
-    assert (n, round(mean, 12)) == (3, 0.8)
+    mean, low, high, n = summary.interval([0.4, 0.5, 0.6])
+    assert (n, round(mean, 12)) == (3, 0.5)
     assert high - mean == pytest.approx(4.302652729911275 * 0.1 / 3**0.5)
     assert mean - low == pytest.approx(high - mean)
     assert summary.interval([0.5]).mean == 0.5
