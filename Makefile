@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab bench lint refresh lock clean
+.PHONY: help install run test lab bench lint refresh evidence lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' Makefile
@@ -54,6 +54,9 @@ lint: install ## check style and formatting with ruff
 
 refresh: install ## execute the committed notebooks in place, to renew their outputs
 	@"$(VENV)/bin/alhelpers" refresh
+
+evidence: install ## compute the results that notebooks 09 and 10 read, anew (many minutes)
+	@"$(VENV)/bin/python" -m alhelpers.evidence
 
 # Keeps the versions it finds, so copies the old lock beside first; the new one takes its place when it is whole.
 lock: ## write requirements.lock anew from pyproject.toml; newer versions with LOCK_ARGS=--upgrade

@@ -18,11 +18,11 @@ _HOME = {
     "load_mnist": "data",
     "progress": "interactive",
 }
-_MODULES = {"article", "data", "learner", "model", "parameters", "plots"}
-__all__ = sorted([*_HOME, "article", "plots"])
+_MODULES = {"article", "data", "evidence", "learner", "model", "parameters", "plots", "replicate"}
+__all__ = sorted([*_HOME, "article", "evidence", "plots", "replicate"])
 
 if TYPE_CHECKING:
-    from alhelpers import article, plots
+    from alhelpers import article, evidence, plots, replicate
     from alhelpers.data import Dataset, load_mnist
     from alhelpers.interactive import progress
     from alhelpers.learner import ActiveLearner, Fit, History

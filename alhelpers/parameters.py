@@ -10,7 +10,7 @@ import math
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from alhelpers.data import N_TEST, N_TRAIN
+from alhelpers.data import N_DRAWS, N_TEST, N_TRAIN
 
 
 class ParameterError(ValueError):
@@ -24,12 +24,14 @@ class Rule(NamedTuple):
     """What one parameter may be: its type, the smallest and largest value, and whether None is allowed."""
 
     type: type
-    least: float
+    least: float = -math.inf
     most: float = math.inf
     optional: bool = False
 
     def allowed(self) -> str:
         """In words, for an error message."""
+        if self.type is bool:
+            return "True or False"
         kind = "a whole number" if self.type is int else "a number"
         span = f"from {self.least:,} up" if self.most == math.inf else f"from {self.least:,} to {self.most:,}"
         return f"{kind} {span}" + (", or None" if self.optional else "")
@@ -46,6 +48,9 @@ RULES = {
     "n_show": Rule(int, 1, 200),
     "price_per_label": Rule(float, 0),
     "n_repeats": Rule(int, 2, 100),
+    "n_draws": Rule(int, 2, 10_000),
+    "first_draw": Rule(int, 0, 999_999),
+    "recompute": Rule(bool),
 }
 
 # (smaller, larger, how an error says it): the first may not exceed the second, where both are parameters.
@@ -100,13 +105,20 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
             f"n_pool {namespace['n_pool']:,} and n_test {namespace['n_test']:,} together exceed "
             f"the {N_TRAIN:,} images that fresh draws come from; give a smaller n_pool"
         )
+    if "recompute" in declared and not namespace["recompute"]:
+        last = namespace["first_draw"] + namespace["n_draws"] - 1
+        if last >= N_DRAWS:
+            raise ParameterError(
+                f"the results file holds draws 0 to {N_DRAWS - 1} and not {last:,}; "
+                "give a smaller first_draw or n_draws, or recompute = True"
+            )
 
 
 def _check_value(name: str, value: object, rule: Rule) -> None:
     if value is None and rule.optional:
         return
     types = (int, float) if rule.type is float else (rule.type,)
-    right_type = isinstance(value, types) and not isinstance(value, bool)
+    right_type = isinstance(value, types) and (rule.type is bool or not isinstance(value, bool))
     if not (right_type and rule.least <= value <= rule.most and math.isfinite(value)):
         raise ParameterError(f"{name} is {value!r}; give {rule.allowed()}")
 

@@ -239,18 +239,55 @@ def learning_curve(
     return _clean(figure)
 
 
-def sweep_curves(curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]) -> Picture:
-    """Accuracy against labels with a band: named (n_labels, mean, low, high). The summary of a sweep."""
-    figure = Picture("Lines: mean test accuracy against number of labels, for " + "; ".join(curves), 8, 4.2)
+def bands(
+    curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
+    levels: Mapping[str, float] | None = None,
+    xlabel: str = "labels given",
+    log: bool = False,
+) -> Picture:
+    """Mean curves with their bands: named (x, mean, low, high), and named horizontal levels.
+
+    The summary of a sweep, and notebooks 09 and 10.
+    """
+    levels = levels or {}
+    alt = f"Lines with bands: mean test accuracy against {xlabel}, for " + "; ".join([*curves, *levels])
+    figure = Picture(alt, 8, 4.2)
     axes = figure.subplots()
     styles = [(colour, dash) for dash in ("-", "--") for colour in (BLUE, ORANGE, GREEN, PURPLE, GREY)]
-    for (name, (n_labels, mean, low, high)), (colour, dash) in zip(curves.items(), styles, strict=False):
-        axes.fill_between(n_labels, low, high, color=colour, alpha=0.18, lw=0)
-        marker = "o" if len(n_labels) == 1 else None
-        axes.plot(n_labels, mean, color=colour, ls=dash, marker=marker, label=name)
-    axes.set(xlabel="labels given", ylabel="test accuracy")
-    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    for (name, (x, mean, low, high)), (colour, dash) in zip(curves.items(), styles, strict=False):
+        axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
+        axes.plot(x, mean, color=colour, ls=dash, marker="o" if len(x) < 10 else None, ms=4, label=name)
+        for edge in (low, high):  # the band's numbers; a filled area would not carry them
+            axes.plot(x, edge, color=colour, lw=0.4, alpha=0.5)
+    for (name, level), dash in zip(levels.items(), (":", "--", "-."), strict=False):
+        axes.axhline(level, color="black", lw=1, ls=dash, label=name)
+    if log:
+        axes.set_xscale("log")
+        axes.set_xticks(x, [f"{tick:g}" for tick in x])
+        axes.minorticks_off()
+    axes.set(xlabel=xlabel, ylabel="test accuracy")
+    bottom, top = axes.get_ylim()
+    axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
+    axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if top - bottom > 0.06 else 1))
     axes.legend(frameon=False, loc="lower right", fontsize=9)
+    return _clean(figure)
+
+
+def intervals(estimates: Mapping[str, tuple[float, float, float]], xlabel: str, alt: str) -> Picture:
+    """A dot and its interval for each named (estimate, low, high), with a line at 0. Notebooks 09 and 10."""
+    figure = Picture(alt, 7.6, 0.36 * len(estimates) + 0.9)
+    axes = figure.subplots()
+    axes.axvline(0, color=GREY, lw=1, ls=":")
+    for row, (estimate, low, high) in enumerate(estimates.values()):
+        axes.plot([low, high], [row, row], color=BLUE, lw=2)
+        axes.plot([estimate], [row], color=BLUE, marker="o", ls="")
+        points = f"{100 * estimate:+.1f}".replace("-", "−")
+        points = "0.0" if points in ("+0.0", "−0.0") else points
+        axes.annotate(points, (max(high, 0), row), (6, 0), textcoords="offset points", va="center")
+    axes.set(xlabel=xlabel, yticks=range(len(estimates)), ylim=(len(estimates) - 0.5, -0.5))
+    axes.set_yticklabels(estimates)
+    axes.margins(x=0.1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="", decimals=None))
     return _clean(figure)
 
 
@@ -274,7 +311,7 @@ def pseudo_labels(
 
 
 def dots(groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: str, alt: str) -> Picture:
-    """A row of dots for each group with a bar at its mean; marks, by group, are diamonds. Notebook 08."""
+    """A row of dots for each group, a bar at its mean; marks, by group, are diamonds. Notebooks 08 and 09."""
     figure = Picture(alt, height=0.8 * len(groups) + 0.8)
     axes = figure.subplots()
     for row, (name, values) in enumerate(groups.items()):

@@ -6,35 +6,18 @@ import html
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from alhelpers import plots, run
+from alhelpers.intervals import interval
 from alhelpers.sweep import FAILED, FIT_COLUMNS, Plan, Run, Store, Value
 
 SEED = "seed"
 """The parameter that repeats a run instead of changing it."""
 MOST_CURVES = 10
 _BATCH = 500
-
-
-class Interval(NamedTuple):
-    """A mean accuracy over runs and the ends of its 95 % interval, NaN for a single run."""
-
-    mean: float
-    low: float
-    high: float
-    n: int
-
-
-def interval(values: list[float]) -> Interval:
-    """Mean accuracy and its 95 % interval, by Student's t, within 0 and 1; of width 0 for equal values."""
-    from scipy.special import stdtrit
-
-    n, mean = len(values), float(np.mean(values))
-    half = stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n) if n > 1 else np.nan
-    return Interval(mean, float(np.maximum(mean - half, 0)), float(np.minimum(mean + half, 1)), n)
 
 
 def write_results(plan: Plan, store: Store) -> None:
@@ -131,12 +114,9 @@ def _figure(collected: _Collected) -> tuple[plots.Picture | None, str]:
     for group, points in collected.curves.items():
         n_labels = np.array(sorted(n for name, n in points if name == stage))
         if len(n_labels) and len(curves) < MOST_CURVES:
-            rows = [interval(points[stage, n]) for n in n_labels]
-            mean, low, high = (
-                np.array([getattr(row, key) for row in rows]) for key in ("mean", "low", "high")
-            )
-            curves[collected.name(group)] = n_labels, mean, low, high
-    return plots.sweep_curves(curves), stage
+            rows = [interval(points[stage, n]).within(0, 1) for n in n_labels]
+            curves[collected.name(group)] = (n_labels, *np.array(rows).T)
+    return plots.bands(curves), stage
 
 
 _STYLE = """
@@ -199,7 +179,7 @@ def _accuracy_part(collected: _Collected) -> str:
     rest = f" The first {MOST_CURVES} of {len(collected.curves)} combinations are drawn." if more > 0 else ""
     rows = []
     for group, values in collected.final.items():
-        mean, low, high, n = interval(values)
+        n, (mean, low, high) = len(values), interval(values).within(0, 1)
         between = f"{low:.2%} to {high:.2%}" if n > 1 else "one run has none"
         numbers = [str(n), f"{mean:.2%}", between, f"{min(values):.2%}", f"{max(values):.2%}"]
         rows.append([*map(_show, group), *numbers])

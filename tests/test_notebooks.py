@@ -21,6 +21,7 @@ RMS_TOLERANCE = 1.0
 FIGURES = {
     "01_data": 3, "02_model": 3, "03_ground_truth": 3, "04_clustering": 2,
     "05_random_labeling": 1, "06_active_learning": 5, "07_auto_labeling": 2, "08_results": 2,
+    "09_how_sure_are_we": 6, "10_which_query": 6,
 }  # fmt: skip
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -42,7 +43,7 @@ def numbers(notebook):
     ]
 
 
-def test_there_are_eight_notebooks_in_the_article_s_order():
+def test_the_notebooks_are_in_the_article_s_order_and_the_evidence_follows():
     assert [path.stem for path in NOTEBOOKS] == list(FIGURES)
 
 
@@ -187,13 +188,22 @@ def test_history_and_figures_are_what_the_executed_notebooks_show(fresh_run):
 def test_a_notebook_runs_with_very_few_images(path, tmp_path):
     wanted = {
         "n_pool": 30, "n_test": 10, "seed": 1, "batch_size": 7, "label_budget": 20, "auto_batch_size": 9,
-        "n_repeats": 2, "n_show": 60, "n_clusters": 5,
+        "n_repeats": 2, "n_show": 60, "n_clusters": 5, "n_draws": 2,
     }  # fmt: skip
     known = papermill.inspect_notebook(str(path))
     parameters = {name: value for name, value in wanted.items() if name in known}
     assert run.execute_notebook(path, tmp_path / path.name, parameters, tmp_path) is None
     executed = read(tmp_path / path.name)
     assert not [o for o in run.outputs(executed) if o.get("name") == "stderr"], "a warning that nobody needs"
+
+
+def test_results_can_be_computed_in_the_notebook_for_draws_that_no_file_holds(tmp_path):
+    path = run.NOTEBOOKS / "09_how_sure_are_we.ipynb"
+    parameters = {"n_draws": 2, "first_draw": 500, "recompute": True}
+    assert run.execute_notebook(path, tmp_path / path.name, parameters, tmp_path) is None
+    fresh, committed = numbers(read(tmp_path / path.name)), numbers(read(path))
+    assert len(fresh) == len(committed)
+    assert fresh != committed
 
 
 def test_the_readme_figure_is_the_notebook_s():

@@ -16,6 +16,9 @@ GOOD = {
 }
 
 
+FROM_FILE = {"n_draws": 100, "first_draw": 0, "recompute": False}
+
+
 def namespace(injected="", **changes):
     """The variables of a notebook after its parameters cell, with papermill's cell if there is one."""
     values = GOOD | changes
@@ -32,6 +35,8 @@ def namespace(injected="", **changes):
         {"n_pool": 60_000},
         {"price_per_label": 1},
         {"batch_size": 400},
+        FROM_FILE,
+        FROM_FILE | {"first_draw": 500, "recompute": True},
     ],
 )
 def test_sensible_values_pass(changes):
@@ -56,6 +61,12 @@ def test_sensible_values_pass(changes):
         ({"batch_size": 401}, "batch_size is 401 but label_budget is 400"),
         ({"label_budget": 4000}, "label_budget and n_pool are both 4,000: no image would be left"),
         ({"n_repeats": 5, "n_pool": 60_000}, "together exceed the 60,000"),
+        (FROM_FILE | {"recompute": 1}, "recompute is 1; give True or False"),
+        (FROM_FILE | {"n_draws": 1}, "n_draws is 1; give a whole number from 2"),
+        (
+            FROM_FILE | {"first_draw": 50},
+            "holds draws 0 to 99 and not 149; give a smaller .* recompute = True",
+        ),
         ({"batch_sise": 20}, "declares 'batch_sise', which is no known parameter; did you mean 'batch_size'"),
     ],
 )
@@ -83,7 +94,8 @@ def test_papermill_reads_every_parameter(path):
         assert name in RULES, f"{path.name} has the parameter {name!r}, which no rule in parameters.py knows"
         assert parameter["inferred_type_name"] == RULES[name].type.__name__, f"{path.name}: type of {name}"
         assert parameter["help"], f"{path.name}: {name} needs a help comment on its line"
-    assert {"n_pool", "n_test", "seed"} <= set(found), f"{path.name} must let its data be chosen"
+    data = {"n_draws", "first_draw", "recompute"} if "n_draws" in found else {"n_pool", "n_test", "seed"}
+    assert data <= set(found), f"{path.name} must let its data be chosen"
     cell = next(c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
     assert len(found) == len(cell.source.splitlines()), f"{path.name}: one parameter a line, and nothing else"
 

@@ -617,11 +617,3 @@ def test_the_summary_stands_alone_and_says_what_happened(results):
         assert (results / link).is_file()
     # Seeds 0, 1, 2 end at 0.7, 0.8, 0.9: mean 0.8, standard deviation 0.1, t(2) = 4.3027; accuracy ends at 1.
     assert "55.16% to 100.00%" in page
-
-
-def test_intervals_are_student_s():
-    mean, low, high, n = summary.interval([0.4, 0.5, 0.6])
-    assert (n, round(mean, 12)) == (3, 0.5)
-    assert high - mean == pytest.approx(4.302652729911275 * 0.1 / 3**0.5)
-    assert mean - low == pytest.approx(high - mean)
-    assert summary.interval([0.5]).mean == 0.5

@@ -1,0 +1,91 @@
+"""Means with 95 % intervals, learning curves with bands, and the labels that an accuracy takes."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Interval(NamedTuple):
+    """An estimate and the ends of its 95 % interval."""
+
+    estimate: float
+    low: float
+    high: float
+
+    def points(self) -> str:
+        """A difference of accuracies in words, in percentage points."""
+        return f"{100 * self.estimate:+.2f} points ({100 * self.low:+.2f} to {100 * self.high:+.2f})"
+
+    def percent(self) -> str:
+        """An accuracy in words."""
+        return f"{self.estimate:.2%} ({100 * self.low:.2f} to {100 * self.high:.2f})"
+
+    def labels(self) -> str:
+        """A number of labels in words."""
+        if self.estimate == np.inf:
+            return "never"
+        high = "more than were tried" if self.high == np.inf else f"{self.high:,.0f}"
+        return f"{self.estimate:,.0f} ({self.low:,.0f} to {high})"
+
+    def within(self, least: float, most: float) -> "Interval":
+        """The interval with its ends inside what is possible: 0 and 1 for an accuracy."""
+        return Interval(self.estimate, *(float(np.clip(end, least, most)) for end in self[1:]))
+
+    def less(self, known: float) -> "Interval":
+        """The interval of the difference to a known number."""
+        return Interval(*(end - known for end in self))
+
+
+def interval(values: Sequence[float] | np.ndarray) -> Interval:
+    """Mean of independent values, (n,), with Student's t interval. For paired draws give the differences.
+
+    A single value has no interval: its ends are NaN.
+    """
+    from scipy.special import stdtrit  # as late as it is needed: a sweep's page imports this too
+
+    n, mean = len(values), float(np.mean(values))
+    half = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.nan
+    return Interval(mean, mean - half, mean + half)
+
+
+def band(curves: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """`interval` for each column of learning curves, (draws, fits): means, lower and upper ends."""
+    return tuple(np.array([interval(column) for column in curves.T]).T)
+
+
+def area(n_labels: np.ndarray, curves: np.ndarray) -> np.ndarray:
+    """Area under each learning curve, (draws,), as a mean accuracy over the labels from first to last."""
+    return np.trapezoid(curves, n_labels, axis=1) / (n_labels[-1] - n_labels[0])
+
+
+def labels_to_reach(
+    n_labels: np.ndarray, curves: np.ndarray, target: np.ndarray, n_resamples: int = 2000
+) -> Interval:
+    """Labels at which the mean curve reaches the mean of target, with a bootstrap interval over draws.
+
+    Parameters
+    ----------
+    n_labels, curves : arrays of shapes (fits,) and (draws, fits)
+    target : accuracies to reach, (draws,), of the same draws
+
+    Infinite where the curve ends below. Percentile bootstrap, Efron and Tibshirani (1993), chapter 13.
+    """
+    draws = len(target)
+    picks = np.random.default_rng(0).integers(draws, size=(n_resamples, draws))
+    share = np.vstack([np.ones(draws), *(np.bincount(pick, minlength=draws) for pick in picks)]) / draws
+    mean, goal = share @ curves, share @ target
+    reached = [_crossing(n_labels, curve, at) for curve, at in zip(mean, goal, strict=True)]
+    low, high = np.quantile(reached[1:], [0.025, 0.975], method="inverted_cdf")
+    return Interval(float(reached[0]), float(low), float(high))
+
+
+def _crossing(n_labels: np.ndarray, curve: np.ndarray, target: float) -> float:
+    above = np.flatnonzero(curve >= target)
+    if not len(above):
+        return np.inf
+    i = above[0]
+    if i == 0:
+        return n_labels[0]
+    share = (target - curve[i - 1]) / (curve[i] - curve[i - 1])
+    return n_labels[i - 1] + share * (n_labels[i] - n_labels[i - 1])

@@ -1,0 +1,47 @@
+"""Intervals are the textbook's, and the words say what the numbers say."""
+
+import numpy as np
+import pytest
+from scipy import stats
+
+from alhelpers import intervals
+from alhelpers.intervals import Interval
+
+
+def test_an_interval_is_student_s():
+    values = np.array([0.81, 0.84, 0.86, 0.83])
+    low, high = stats.t.interval(0.95, 3, values.mean(), stats.sem(values))
+    assert intervals.interval(values) == pytest.approx((values.mean(), low, high))
+    assert intervals.interval(values * 1.16).within(0, 1) == pytest.approx(
+        (values.mean() * 1.16, low * 1.16, 1)
+    )
+    alone = intervals.interval([0.5]).within(0, 1)
+    assert alone.estimate == 0.5
+    assert np.isnan(alone.low)
+    means, lows, highs = intervals.band(np.column_stack([values, values + 0.1]))
+    np.testing.assert_allclose(np.column_stack([means, lows, highs])[1] - 0.1, intervals.interval(values))
+
+
+def test_the_area_of_a_straight_curve_is_its_middle():
+    n_labels = np.array([10, 20, 50])
+    np.testing.assert_allclose(
+        intervals.area(n_labels, np.array([[0.1, 0.2, 0.5], [0.7, 0.7, 0.7]])), [0.3, 0.7]
+    )
+
+
+def test_labels_to_reach_reads_between_the_fits_of_the_mean_curve():
+    n_labels = np.array([100, 200, 300])
+    curves = np.array([[0.5, 0.6, 0.9], [0.5, 0.8, 0.9]])
+    found = intervals.labels_to_reach(n_labels, curves, np.array([0.6, 0.6]))
+    assert found.estimate == pytest.approx(150)
+    assert found.low == pytest.approx(100 + 100 / 3)  # both draws the second
+    assert found.high == pytest.approx(200)  # both the first
+    assert intervals.labels_to_reach(n_labels, curves, np.array([0.95, 0.95])).estimate == np.inf
+
+
+def test_intervals_read_as_sentences():
+    assert Interval(0.0139, 0.011, 0.018).points() == "+1.39 points (+1.10 to +1.80)"
+    assert Interval(0.848, 0.8457, 0.8503).percent() == "84.80% (84.57 to 85.03)"
+    assert Interval(818, 780, np.inf).labels() == "818 (780 to more than were tried)"
+    assert Interval(1818, 1780.4, 1860).less(400).labels() == "1,418 (1,380 to 1,460)"
+    assert Interval(np.inf, 390, np.inf).labels() == "never"
