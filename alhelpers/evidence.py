@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alhelpers.data import N_DRAWS, read_mnist, scale
+from alhelpers.interactive import progress
 from alhelpers.replicate import (
     MODELS,
     N_CLASSES,
@@ -43,7 +44,8 @@ BEST_C, BEST_CONFIDENCE = 0.1, 0.5
 class Row(NamedTuple):
     """One figure of one run: the accuracy after a fit on so many labels.
 
-    seconds: CPU time of the run up to there, on one thread; only with a run's last row.
+    seed: the number of the draw; seconds: CPU time of the run up to there, on one thread, only with a run's
+    last row, and the one figure that is not the same every time.
     """
 
     experiment: str
@@ -135,7 +137,7 @@ def choosing(seed: int) -> list[Row]:
     recipes = {
         f"{query}, C = {C:g}": Recipe(query, "converged", C=C)
         for query in QUERIES
-        for C in (0.01, 0.03, 0.1, 0.3, 1, 10)
+        for C in (0.01, 0.03, 0.1, 0.3, 1, 10, 100)
     }
     for query in ("random", "least confident", "margin"):
         for rate in (0.1, 0.01):
@@ -209,22 +211,46 @@ def refitting(seed: int) -> list[Row]:
 
 
 def pseudo_labeling(seed: int) -> list[Row]:
-    """What the rest of the pool is worth without a person: labels from the model, or from near images."""
+    """What the rest of the pool is worth without a person: labels from the model, or from near images.
+
+    Under "pseudo-labels", the share of them that is right, among all images that no person labelled and among
+    those that self-training takes.
+    """
     images = draw(seed)
     rows = []
     for query in ("random", "margin"):
         done = run(images, Recipe(query, "converged", C=BEST_C))
-        for name, chosen, labels in (
-            ("self-training", *self_labels(images, done, BEST_CONFIDENCE)),
-            (
-                "spreading",
-                np.arange(len(images.y_pool)),
-                spread_labels(images.x_pool, done.labeled, done.labels),
-            ),
-        ):
+        everywhere = np.arange(len(images.y_pool))
+        sure, own = self_labels(images, done, BEST_CONFIDENCE)
+        _, all_own = self_labels(images, done, 0)
+        spread = spread_labels(images.x_pool, done.labeled, done.labels)
+        for name, chosen, labels in (("self-training", sure, own), ("spreading", everywhere, spread)):
             rows.append(_trained_on(images, chosen, labels, "pseudo-labelling", f"{query}, {name}", seed))
-            right = float((labels == images.y_pool[chosen])[~np.isin(chosen, done.labeled)].mean())
-            rows.append(Row("pseudo-labels", f"{query}, {name}", seed, len(labels), round(right, 6)))
+        rest = {"all": np.setdiff1d(everywhere, done.labeled), "sure": np.setdiff1d(sure, done.labeled)}
+        for which, some in rest.items():
+            for name, labels in (("the model", all_own), ("spreading", spread)):
+                right = float(np.mean(labels[some] == images.y_pool[some]))
+                rows.append(
+                    Row("pseudo-labels", f"{query}, {name}, {which}", seed, len(some), round(right, 6))
+                )
+    return rows
+
+
+def tenths(seed: int) -> list[Row]:
+    """Accuracy on each tenth of the test images, to tell how much hangs on which images judge."""
+    images = draw(seed)
+    tenths = np.split(np.random.default_rng(10).permutation(len(images.y_test)), 10)
+    rows = []
+    for name, recipe in (
+        ("random, fitted at once", Recipe("random", batch_size=BUDGET)),
+        ("least confident", Recipe()),
+        ("random, better", Recipe("random", "converged", C=BEST_C)),
+        ("margin, better", BETTER),
+    ):
+        done = run(images, recipe, record_every=BUDGET)
+        for k, tenth in enumerate(tenths):
+            some = images._replace(x_test=images.x_test[tenth], y_test=images.y_test[tenth])
+            rows += _rows("test images", f"{name}, tenth {k}", seed, some, done)
     return rows
 
 
@@ -238,9 +264,12 @@ EXPERIMENTS: dict[str, Callable[[int], list[Row]]] = {
     "batch size": batch_sizes,
     "refitting": refitting,
     "pseudo-labelling": pseudo_labeling,
+    "test images": tenths,
 }
-# Fewer draws than the others where that is enough: these only choose.
 FEWER = {"choosing": 20}
+"""Experiments of fewer draws. They settle a recipe and score none, so they are always read whole."""
+# What an experiment records under another name as well.
+_ALSO = {"pseudo-labelling": "pseudo-labels"}
 
 
 def self_labels(images: Draw, done: Run, least: float) -> tuple[np.ndarray, np.ndarray]:
@@ -275,7 +304,7 @@ def _rows(experiment: str, recipe: str, seed: int, images: Draw, done: Run) -> l
 
 
 class Results:
-    """Rows of the tidy table, asked for by experiment and recipe. Seeds are in the same order everywhere."""
+    """Rows of the tidy table, asked for by experiment and recipe. Draws are in the same order everywhere."""
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.rows = list(rows)
@@ -306,6 +335,10 @@ class Results:
         seeds = sorted(self._curves[experiment, recipe].items())
         return np.array([rows[-1].accuracy for _, rows in seeds])
 
+    def tenths(self, recipe: str) -> np.ndarray:
+        """Accuracies of "test images" on each tenth of them, (draws, 10)."""
+        return np.column_stack([self.last("test images", f"{recipe}, tenth {k}") for k in range(10)])
+
     def seconds(self, experiment: str, recipe: str) -> np.ndarray:
         """CPU seconds of whole runs on one thread, (draws,)."""
         seeds = sorted(self._curves[experiment, recipe].items())
@@ -314,6 +347,8 @@ class Results:
 
 def results(experiments: Sequence[str], seeds: Iterable[int], recompute: bool = False) -> Results:
     """What the experiments gave on draws with these numbers: read from the results file, or computed anew.
+
+    Of an experiment in FEWER, the file gives all its draws, and no more than so many are computed.
 
     Raises ValueError if the file does not hold a draw, and OSError if the file is missing or damaged.
     """
@@ -326,18 +361,19 @@ def results(experiments: Sequence[str], seeds: Iterable[int], recompute: bool = 
             "set recompute = True"
         )
     wanted, names = set(seeds), {*experiments, *(_ALSO[name] for name in experiments if name in _ALSO)}
-    return Results(row for row in read() if row.seed in wanted and row.experiment in names)
-
-
-# What an experiment records under another name as well.
-_ALSO = {"pseudo-labelling": "pseudo-labels"}
+    return Results(
+        row for row in read() if row.experiment in names and (row.seed in wanted or row.experiment in FEWER)
+    )
 
 
 def compute(experiments: Sequence[str], seeds: Iterable[int], jobs: int | None = None) -> Iterator[Row]:
-    """Rows of these experiments on draws with these numbers, in as many processes as there are processors."""
+    """Rows of these experiments on draws with these numbers, in as many processes as there are processors.
+
+    Raises RuntimeError if one of the processes dies.
+    """
     seeds = list(seeds)
     tasks = [(name, seed) for name in experiments for seed in seeds[: FEWER.get(name)]]
-    for rows in in_processes(_compute, tasks, jobs):
+    for rows in progress(in_processes(_compute, tasks, jobs), "draws", len(tasks)):
         yield from rows
 
 
@@ -383,12 +419,13 @@ def main() -> None:
     """Compute everything and write the results file."""
     if len(sys.argv) > 1:
         sys.exit(f"python -m alhelpers.evidence takes no arguments, not {' '.join(sys.argv[1:])!r}")
-    rows = []
-    tasks = sum(len(range(N_DRAWS)[: FEWER.get(name)]) for name in EXPERIMENTS)
-    for name in EXPERIMENTS:
-        print(f"{name} (of {tasks} draws in all) …", file=sys.stderr, flush=True)
-        rows += compute([name], range(N_DRAWS))
-    write(rows)
+    try:
+        write(compute(list(EXPERIMENTS), range(N_DRAWS)))
+    except (OSError, RuntimeError) as error:
+        sys.exit(f"alhelpers: {error}")
+    except KeyboardInterrupt:
+        sys.exit("alhelpers: interrupted; the results file is as it was")
+    print(f"{FILE.name} is written; renew notebooks 09 and 10 with `make refresh`")
 
 
 if __name__ == "__main__":

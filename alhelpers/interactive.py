@@ -2,21 +2,23 @@
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 from tqdm import tqdm
 
 
-def progress(items: Sequence, label: str = "") -> Iterator:
-    """Go through items with a progress line, if a person is looking.
+def progress(items: Iterable, label: str = "", total: int | None = None) -> Iterator:
+    """Go through items with a progress line, if a person is looking; `total` is for items without a length.
 
     Jupyter servers name their session in the kernel's environment; papermill, nbval and nbclient do not, and
-    a progress line would be one more output to compare there.
+    a progress line would be one more output to compare there. A terminal is taken for a person too.
     """
-    if "JPY_SESSION_NAME" not in os.environ:
-        yield from items
-        return
-    from IPython.display import clear_output
+    if "JPY_SESSION_NAME" in os.environ:
+        from IPython.display import clear_output
 
-    yield from tqdm(items, desc=label, leave=False, file=sys.stdout)
-    clear_output()  # the finished bar would stay behind as an empty line
+        yield from tqdm(items, desc=label, total=total, leave=False, file=sys.stdout)
+        clear_output()  # the finished bar would stay behind as an empty line
+    elif sys.stderr.isatty():
+        yield from tqdm(items, desc=label, total=total, leave=False)
+    else:
+        yield from items

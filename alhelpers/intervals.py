@@ -24,7 +24,7 @@ class Interval(NamedTuple):
     def labels(self) -> str:
         """A number of labels in words."""
         if self.estimate == np.inf:
-            return "never"
+            return "more than were tried"
         high = "more than were tried" if self.high == np.inf else f"{self.high:,.0f}"
         return f"{self.estimate:,.0f} ({self.low:,.0f} to {high})"
 
@@ -38,14 +38,36 @@ class Interval(NamedTuple):
 
 
 def interval(values: Sequence[float] | np.ndarray) -> Interval:
-    """Mean of independent values, (n,), with Student's t interval. For paired draws give the differences.
+    """Mean of values, (n,), with Student's t interval for other draws. For paired draws give the differences.
 
-    A single value has no interval: its ends are NaN.
+    What all draws share, such as the test images, stays out of it: see `crossed_interval`. A single value has
+    no interval: its ends are NaN.
     """
     from scipy.special import stdtrit  # as late as it is needed: a sweep's page imports this too
 
     n, mean = len(values), float(np.mean(values))
     half = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.nan
+    return Interval(mean, mean - half, mean + half)
+
+
+def crossed_interval(values: np.ndarray) -> Interval:
+    """Mean of values with a 95 % interval for other draws *and* other test images.
+
+    Parameters
+    ----------
+    values : array of shape (draws, parts)
+        Each draw's figure on each of several random parts of the test images. For paired draws, differences.
+
+    The variances of the mean over draws and over parts are added, as in two-way clustering (Cameron, Gelbach
+    and Miller 2011, without the term that would be subtracted, so rather too wide); Student's t with as many
+    degrees of freedom as the smaller number allows.
+    """
+    from scipy.special import stdtrit
+
+    draws, parts = values.shape
+    variance = sum(values.mean(axis=1 - axis).var(ddof=1) / values.shape[axis] for axis in (0, 1))
+    half = float(stdtrit(min(draws, parts) - 1, 0.975) * np.sqrt(variance))
+    mean = float(values.mean())
     return Interval(mean, mean - half, mean + half)
 
 

@@ -49,7 +49,7 @@ RULES = {
     "price_per_label": Rule(float, 0),
     "n_repeats": Rule(int, 2, 100),
     "n_draws": Rule(int, 2, 10_000),
-    "first_draw": Rule(int, 0, 999_999),
+    "first_draw": Rule(int, 0, 900_000),  # choosing draws are numbered from 1,000,000
     "recompute": Rule(bool),
 }
 

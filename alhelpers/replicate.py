@@ -8,7 +8,11 @@ model a run goes through the same rounds as `ActiveLearner`, without its TensorF
 import multiprocessing
 import os
 import platform
+import signal
+import sys
+import threading
 import time
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -33,8 +37,8 @@ N_COLD, N_COMPONENTS, N_NEIGHBOURS = 50, 50, 20
 class Draw(NamedTuple):
     """One independent set of images, for every recipe to be tried on.
 
-    Images are float32 of shape (n, n_features), grey levels from 0 to 1; labels int64 of shape (n,). The pool
-    is in random order, so its first images are a random sample of it.
+    Images are float32 of shape (n, n_features), grey levels from 0 to 1; labels int64 of shape (n,), 0 to 9.
+    The pool is in random order, so its first images are a random sample of it.
     """
 
     seed: int
@@ -52,8 +56,10 @@ def draw(seed: int, n_pool: int = 4000, n_validation: int = 400, test: bool = Tr
     The pool and then the validation images are those of `load_mnist(n_pool + n_validation, seed=seed)`. With
     test=False the 10,000 come from the 60,000 as well and the test images stay unseen: for choosing a recipe.
 
-    Raises ValueError if MNIST does not hold that many images.
+    Raises ValueError if the seed is no whole number from 0 up, or MNIST does not hold that many images.
     """
+    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
+        raise ValueError(f"seed is {seed!r}; give a whole number from 0 up")
     n = n_pool + n_validation
     if not (n_pool > 0 and n_validation > 0 and n <= N_TRAIN - (0 if test else N_TEST)):
         raise ValueError(
@@ -128,15 +134,19 @@ def badge(x: np.ndarray, proba: np.ndarray, n: int, rng: np.random.Generator) ->
 def typical(x: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """Positions of the most typical image of each of n clusters, the largest cluster first: a cold start.
 
-    Needs no model. Typical is what lies closest to its nearest neighbours within the cluster.
+    Needs no model. Typical is what lies closest to its nearest neighbours within the cluster. Fewer than n
+    positions where clusters stay empty.
 
-    Source: Hacohen, Dekel and Weinshall (2022), "Active Learning on a Budget: Opposite Strategies Suit High
-    and Low Budgets" (TypiClust), on principal components instead of learned features.
+    Source: after Hacohen, Dekel and Weinshall (2022), "Active Learning on a Budget: Opposite Strategies Suit
+    High and Low Budgets" (TypiClust); on principal components instead of learned features, clustered once.
     """
     centred = x - x.mean(axis=0)
     _, axes = eigh(centred.T @ centred, check_finite=False)
     x = centred @ axes[:, -N_COMPONENTS:]
-    _, cluster = kmeans2(x, n, minit="++", rng=rng)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One of the clusters is empty", UserWarning)
+        warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)  # all images alike
+        _, cluster = kmeans2(x, n, minit="++", rng=rng)
     chosen = []
     for k in np.argsort(-np.bincount(cluster, minlength=n), kind="stable"):
         members = np.flatnonzero(cluster == k)
@@ -228,10 +238,11 @@ class Converged:
     L-BFGS after Nocedal and Wright (2006), algorithm 7.4, with a fixed approximation of the Hessian in place
     of a multiple of the identity (it takes a third of the steps). Fewer images than pixels span fewer
     dimensions than there are pixels; the fit is then done in those. A fit ends when no entry of the mean
-    gradient exceeds `tolerance`, as in scikit-learn.
+    gradient, in the coordinates it is done in, exceeds `tolerance`; one that takes 1,000 steps ends with a
+    warning.
     """
 
-    MEMORY = 10
+    MEMORY, MOST_STEPS = 10, 1000
     # Typical probability × (1 − probability) of an answer: the curvature of the cross-entropy.
     CURVATURE = 0.1
 
@@ -299,7 +310,7 @@ class Converged:
         value, gradient = loss(weights)
         pairs: list[tuple[np.ndarray, np.ndarray, np.float32]] = []
         steps = 0
-        while np.abs(gradient).max() > self.tolerance * len(y) and steps < 1000:
+        while np.abs(gradient).max() > self.tolerance * len(y) and steps < self.MOST_STEPS:
             direction, used = gradient.copy(), []
             for step, change, scale_ in reversed(pairs):
                 used.append(scale_ * np.vdot(step, direction))
@@ -321,6 +332,8 @@ class Converged:
                 pairs = [*pairs[1 - self.MEMORY :], (step, change, 1 / curvature)]
             weights, value, gradient = new_weights, new_value, new_gradient
             steps += 1
+        if steps == self.MOST_STEPS:
+            warnings.warn(f"no optimum after {steps:,} steps; take a larger tolerance", stacklevel=4)
         return weights, steps
 
 
@@ -345,6 +358,8 @@ class Recipe:
     batch_size : labels asked for in each round
     learning_rate, patience, refit : as in `EarlyStopped`, for that model
     C : as in `Converged`, for that model
+
+    Raises ValueError if a value makes no sense.
     """
 
     query: str = "least confident"
@@ -354,6 +369,21 @@ class Recipe:
     patience: int = 10
     refit: bool = False
     C: float = 1.0
+
+    def __post_init__(self) -> None:
+        for name, known in (("query", QUERIES), ("model", tuple(MODELS))):
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(known)}")
+        for name in ("batch_size", "patience"):
+            _check_count(name, getattr(self, name))
+        for name in ("learning_rate", "C"):
+            if not 0 < getattr(self, name) < np.inf:
+                raise ValueError(f"{name} is {getattr(self, name)!r}; give a number above 0")
+
+
+def _check_count(name: str, value: object) -> None:
+    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
+        raise ValueError(f"{name} is {value!r}; give a whole number from 1 up")
 
 
 class Run(NamedTuple):
@@ -388,12 +418,14 @@ def run(
     `record_every`, and at the end. The same call gives the same numbers. make_model takes the place of the
     recipe's model, see MODELS.
 
-    Raises ValueError if the recipe or the budget makes no sense.
+    Raises ValueError if the budget does not fit the pool, or a number is no count.
     """
     n_pool = len(images.x_pool)
-    if recipe.query not in QUERIES or recipe.model not in MODELS:
-        raise ValueError(f"unknown query or model in {recipe}; queries: {QUERIES}, models: {tuple(MODELS)}")
-    if not 1 <= recipe.batch_size <= label_budget <= n_pool:
+    for name, count in (("label_budget", label_budget), ("record_every", record_every)):
+        _check_count(name, count)
+    if auto_batch_size is not None:
+        _check_count("auto_batch_size", auto_batch_size)
+    if not recipe.batch_size <= label_budget <= n_pool:
         raise ValueError(
             f"batch size {recipe.batch_size} and label budget {label_budget} do not fit a pool of {n_pool}"
         )
@@ -414,6 +446,8 @@ def run(
     while n < end:
         manual = n < label_budget
         size = min(recipe.batch_size, label_budget - n) if manual else min(auto_batch_size, end - n)
+        if cold and n < N_COLD:  # what comes after the typical images is not in the order of margins yet
+            size = min(size, N_COLD - n)
         batch, waiting = waiting[:size], waiting[size:]
         new = slice(n, n + size)
         labeled[new], x_labeled[new] = batch, x[batch]
@@ -446,10 +480,15 @@ def spread_labels(
     """Labels for all images x, (n, n_features): those given, and for the others what spreads from neighbours.
 
     Each image passes a share alpha of what it holds to its nearest neighbours, again and again, while the
-    labelled ones keep feeding in their labels. Every class feeds in the same amount. int64 of shape (n,).
+    labelled ones keep feeding in their labels. Every class feeds in the same amount. Where nothing arrives,
+    the most frequent of the given labels stands. int64 of shape (n,). Takes memory for n² distances.
+
+    Raises ValueError if there are no more images than neighbours asked for.
 
     Source: Zhou, Bousquet, Lal, Weston and Schölkopf (2004), "Learning with Local and Global Consistency".
     """
+    if len(x) <= n_neighbours:
+        raise ValueError(f"{len(x)} images have no {n_neighbours} neighbours each; give fewer neighbours")
     square = (x**2).sum(axis=1)
     distance = np.maximum(square[:, None] + square - 2 * x @ x.T, 0)
     np.fill_diagonal(distance, np.inf)
@@ -467,6 +506,7 @@ def spread_labels(
     for _ in range(100):
         held = alpha * (graph @ held) + (1 - alpha) * source
     answers = held.argmax(axis=1)
+    answers[~held.any(axis=1)] = np.bincount(labels).argmax()
     answers[labeled] = labels
     return answers
 
@@ -510,23 +550,42 @@ def score(x: np.ndarray, y: np.ndarray, *runs: Run) -> list[np.ndarray]:
 def in_processes(function: Callable, items: Iterable, jobs: int | None = None) -> Iterator:
     """Yield function(item) for each item, in order, from worker processes of one thread each.
 
-    `function` has to be importable. jobs=None takes a process for each processor.
+    `function` has to stand in a file, one that does nothing when it is imported. jobs=None takes a process
+    for each processor.
 
-    Raises RuntimeError if a worker process dies.
+    Raises ValueError for a function of a notebook's own, and RuntimeError if a worker process dies.
     """
-    items = list(items)
+    if function.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+        raise ValueError(
+            f"worker processes cannot import {function.__name__} from a notebook; "
+            "put it into a .py file beside it"
+        )
+    if jobs is None:
+        jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     # Started anew rather than forked: a notebook that has run TensorFlow holds threads.
-    context = multiprocessing.get_context("spawn")
-    with _worker_environment(), ProcessPoolExecutor(jobs or os.cpu_count(), context) as pool:
+    with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin_worker) as pool:
+        with _worker_environment():
+            results = pool.map(function, list(items))  # starts the processes
         try:
-            yield from pool.map(function, items)
+            yield from results
         except BrokenProcessPool:
             raise RuntimeError(
-                "a worker process ended before its work did (killed, or out of memory); run it again, "
-                "with fewer jobs if memory is short"
+                "a worker process ended before its work did: killed, out of memory (then take fewer jobs), "
+                'or started by a script without `if __name__ == "__main__":`'
             ) from None
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def _begin_worker() -> None:
+    # Ctrl-C goes to the whole group; it is for the parent, which lets workers finish what they are at.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    multiprocessing.parent_process().join()  # a parent that was killed cannot say that it is over
+    os._exit(1)
 
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")

@@ -382,8 +382,8 @@ def report(answers: dict[str, list[Answer]], C: float, command: str) -> str:
     if counts:
         same = f"""
 Seeds of {n} in which all {ROUNDS} batches held the same images as with scikit-learn alone:
-{", ".join(counts)}. Where they differ, rounding has: a fit
-to the same rows in another order rounds otherwise, and some rounds later another image is next.
+{", ".join(counts)}. (Where two differ, it is rounding: a fit to the same rows in another
+order rounds otherwise, and some rounds later another image is next.)
 """
     ran = []
     for what, group in (("This package", ["ours"]), ("The others", list(PEERS))):
@@ -416,9 +416,9 @@ Each seed draws {N_POOL:,} pool images. The first {BATCH} are labelled, then {RO
 that have the smallest margin between the two most probable classes. After each batch the classifier is fitted
 to all labels and scored on all {N_TEST:,} test images. It is logistic regression with C = {C:g}: this
 package's own, and for the others scikit-learn's (`lbfgs`, `max_iter=1000`, otherwise its defaults) on float64
-pixels from 0 to 1. All fits end at the same tolerance (1e-4, the largest entry of the mean gradient). This
-package's fits are in single precision, start from the last optimum and penalise the bias as well; its 40
-models are scored in one product at the end, inside the measured time.
+pixels from 0 to 1. All fits end when no entry of the mean gradient exceeds 1e-4; this package's in the
+coordinates of the labelled images' span. They are in single precision, start from the last optimum and
+penalise the bias as well; the 40 models are scored in one product at the end, inside the measured time.
 
 Test accuracy in percent, mean ± half the 95 % interval (Student's t) over seeds{difference}:
 

@@ -44,4 +44,17 @@ def test_intervals_read_as_sentences():
     assert Interval(0.848, 0.8457, 0.8503).percent() == "84.80% (84.57 to 85.03)"
     assert Interval(818, 780, np.inf).labels() == "818 (780 to more than were tried)"
     assert Interval(1818, 1780.4, 1860).less(400).labels() == "1,418 (1,380 to 1,460)"
-    assert Interval(np.inf, 390, np.inf).labels() == "never"
+    assert Interval(np.inf, 390, np.inf).labels() == "more than were tried"
+
+
+def test_a_crossed_interval_covers_the_truth_for_other_draws_and_other_test_images():
+    rng = np.random.default_rng(0)
+    covered = alone = 0
+    for _ in range(400):
+        # Draws and parts of the test images each add something of their own to every figure.
+        values = rng.normal(size=(30, 1)) + rng.normal(size=(1, 10)) + rng.normal(size=(30, 10))
+        found, narrow = intervals.crossed_interval(values), intervals.interval(values.mean(axis=1))
+        covered += found.low <= 0 <= found.high
+        alone += narrow.low <= 0 <= narrow.high
+    assert 0.93 <= covered / 400 <= 0.99
+    assert alone / 400 < 0.8, "an interval over draws alone says nothing of the test images"

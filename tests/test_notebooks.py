@@ -188,7 +188,7 @@ def test_history_and_figures_are_what_the_executed_notebooks_show(fresh_run):
 def test_a_notebook_runs_with_very_few_images(path, tmp_path):
     wanted = {
         "n_pool": 30, "n_test": 10, "seed": 1, "batch_size": 7, "label_budget": 20, "auto_batch_size": 9,
-        "n_repeats": 2, "n_show": 60, "n_clusters": 5, "n_draws": 2,
+        "n_repeats": 2, "n_show": 60, "n_clusters": 5, "n_draws": 2, "first_draw": 50,
     }  # fmt: skip
     known = papermill.inspect_notebook(str(path))
     parameters = {name: value for name, value in wanted.items() if name in known}

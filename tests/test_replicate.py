@@ -3,6 +3,8 @@
 import os
 import subprocess
 import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -194,20 +196,52 @@ def test_spread_labels_follow_the_clusters_and_keep_what_was_given():
     assert np.mean(labels == truth) > 0.98
     lone = replicate.spread_labels(x, np.array([0, 100, 200, 1]), np.array([0, 1, 2, 2]))
     assert lone[1] == 2, "a given label was changed"
+    far = replicate.spread_labels(1000 * x, np.array([0, 1, 100]), np.array([0, 0, 1]))
+    assert (far[200:] == 0).all(), "where nothing arrives, the most frequent label stands"
+    with pytest.raises(ValueError, match="9 images have no 10 neighbours each"):
+        replicate.spread_labels(x[:9], np.array([0]), np.array([0]))
 
 
 @pytest.mark.parametrize(
-    ("recipe", "budget", "sentence"),
+    ("settings", "sentence"),
     [
-        (Recipe("least sure"), 40, "unknown query or model"),
-        (Recipe(model="tree"), 40, "unknown query or model"),
-        (Recipe(), 301, "batch size 10 and label budget 301 do not fit a pool of 300"),
-        (Recipe(batch_size=50), 40, "batch size 50 and label budget 40 do not fit"),
+        ({"query": "least sure"}, "query is 'least sure'; give one of random, least confident"),
+        ({"model": "tree"}, "model is 'tree'; give one of early stopped, converged"),
+        ({"batch_size": 2.5}, "batch_size is 2.5; give a whole number from 1 up"),
+        ({"patience": 0}, "patience is 0"),
+        ({"C": -1}, "C is -1; give a number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan"),
     ],
 )
-def test_an_impossible_run_says_why(recipe, budget, sentence, small):
+def test_an_impossible_recipe_says_why(settings, sentence):
     with pytest.raises(ValueError, match=sentence):
-        replicate.run(small, recipe, budget)
+        Recipe(**settings)
+
+
+@pytest.mark.parametrize(
+    ("batch_size", "numbers", "sentence"),
+    [
+        (10, {"label_budget": 301}, "batch size 10 and label budget 301 do not fit a pool of 300"),
+        (50, {"label_budget": 40}, "batch size 50 and label budget 40 do not fit"),
+        (10, {"label_budget": 20.0}, "label_budget is 20.0; give a whole number"),
+        (10, {"label_budget": 20, "auto_batch_size": 0}, "auto_batch_size is 0"),
+        (10, {"label_budget": 20, "record_every": 0}, "record_every is 0"),
+    ],
+)
+def test_an_impossible_run_says_why(batch_size, numbers, sentence, small):
+    with pytest.raises(ValueError, match=sentence):
+        replicate.run(small, Recipe(batch_size=batch_size), **numbers)
+
+
+def test_a_cold_start_ends_before_margins_begin_whatever_the_batch(small):
+    sevens, tens = (replicate.run(small, Recipe("typical, then margin", batch_size=n), 70) for n in (7, 10))
+    assert sevens.labeled[:50].tolist() == tens.labeled[:50].tolist()
+    assert sevens.labeled[50:].tolist() != tens.labeled[50:].tolist()
+
+
+def test_a_fit_that_finds_no_optimum_says_so(small):
+    with pytest.warns(UserWarning, match="no optimum after 1,000 steps; take a larger tolerance"):
+        Converged(784, tolerance=0).fit(small.x_pool[:30], small.y_pool[:30])
 
 
 def test_work_in_processes_comes_back_in_order_and_a_dead_worker_is_named():
@@ -220,6 +254,35 @@ def test_work_in_processes_comes_back_in_order_and_a_dead_worker_is_named():
 
 def divmod_by_seven(n):
     return divmod(n, 7)
+
+
+def test_a_notebook_s_own_function_is_refused_and_a_killed_parent_leaves_no_workers_behind(tmp_path):
+    code = "from alhelpers.replicate import in_processes\ndef f(n): return n\nlist(in_processes(f, [1]))"
+    asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert "worker processes cannot import f from a notebook; put it into a .py file" in asked.stderr
+
+    if sys.platform != "linux":
+        pytest.skip("looks for processes where Linux lists them")
+    code = "import time; from alhelpers.replicate import in_processes; "
+    code += "list(in_processes(time.sleep, [600, 600], 2))"
+    parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
+    until(lambda: len(children(parent.pid)) >= 2)
+    workers = children(parent.pid)
+    parent.kill()
+    parent.wait()
+    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+
+
+def until(condition):
+    end = time.monotonic() + 30
+    while not condition():
+        assert time.monotonic() < end, "waited for half a minute"
+        time.sleep(0.1)
+
+
+def children(pid):
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [child for child in listed if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def test_replicates_need_no_tensorflow():
