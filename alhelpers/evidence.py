@@ -34,10 +34,10 @@ from alhelpers.replicate import (
 )
 
 FILE = Path(__file__).with_name("evidence.csv.gz")
-CHOOSING = 1_000_000
+TUNING = 1_000_000
 """Added to the number of a draw that only serves to choose a recipe; its test images stay unseen."""
 BUDGET = 400
-# What the draws of `choosing` settled on; notebook 10 shows how.
+# What the draws of `tuning` settled on; notebook 10 shows how.
 BEST_C, BEST_CONFIDENCE = 0.1, 0.5
 
 
@@ -131,9 +131,9 @@ def auto_labeling(seed: int) -> list[Row]:
     return [row for row in rows if row.n_labels >= BUDGET]
 
 
-def choosing(seed: int) -> list[Row]:
+def tuning(seed: int) -> list[Row]:
     """Settings to choose from, on draws of their own whose test images stay unseen."""
-    images = draw(CHOOSING + seed, test=False)
+    images = draw(TUNING + seed, test=False)
     recipes = {
         f"{query}, C = {C:g}": Recipe(query, "converged", C=C)
         for query in QUERIES
@@ -149,20 +149,18 @@ def choosing(seed: int) -> list[Row]:
         recipes[f"margin, C = {BEST_C:g}, batch {size}"] = Recipe("margin", "converged", size, C=BEST_C)
     rows = []
     for name, recipe in recipes.items():
-        rows += _rows("choosing", name, seed, images, run(images, recipe))[-1:]
+        rows += _rows("tuning", name, seed, images, run(images, recipe))[-1:]
     done = run(images, BETTER)
     for least in (0, 0.5, 0.8, 0.9, 0.95):
         rows.append(
             _trained_on(
-                images, *self_labels(images, done, least), "choosing", f"self-training, at {least:g}", seed
+                images, *self_labels(images, done, least), "tuning", f"self-training, at {least:g}", seed
             )
         )
     for alpha in (0.5, 0.7, 0.8, 0.9, 0.95):
         labels = spread_labels(images.x_pool, done.labeled, done.labels, alpha=alpha)
         rows.append(
-            _trained_on(
-                images, np.arange(len(labels)), labels, "choosing", f"spreading, alpha {alpha:g}", seed
-            )
+            _trained_on(images, np.arange(len(labels)), labels, "tuning", f"spreading, alpha {alpha:g}", seed)
         )
     return rows
 
@@ -259,14 +257,14 @@ EXPERIMENTS: dict[str, Callable[[int], list[Row]]] = {
     "article recipe": article_recipe,
     "judges": judges,
     "auto-labelling": auto_labeling,
-    "choosing": choosing,
+    "tuning": tuning,
     "better recipe": better_recipe,
     "batch size": batch_sizes,
     "refitting": refitting,
     "pseudo-labelling": pseudo_labeling,
     "test images": tenths,
 }
-FEWER = {"choosing": 20}
+FEWER = {"tuning": 20}
 """Experiments of fewer draws. They settle a recipe and score none, so they are always read whole."""
 # What an experiment records under another name as well.
 _ALSO = {"pseudo-labelling": "pseudo-labels"}
@@ -387,7 +385,7 @@ def read(file: Path = FILE) -> Iterator[Row]:
 
     Raises OSError if it is missing or damaged.
     """
-    remedy = f"restore it with `git checkout -- {file.name}` there"
+    remedy = f"restore it with `git -C {file.parent} checkout -- {file.name}`"
     try:
         text = gzip.decompress(file.read_bytes()).decode()
         header, *lines = csv.reader(io.StringIO(text))

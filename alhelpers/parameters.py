@@ -109,8 +109,8 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
         last = namespace["first_draw"] + namespace["n_draws"] - 1
         if last >= N_DRAWS:
             raise ParameterError(
-                f"the results file holds draws 0 to {N_DRAWS - 1} and not {last:,}; "
-                "give a smaller first_draw or n_draws, or recompute = True"
+                f"draws {namespace['first_draw']:,} to {last:,} are asked for and the results file holds "
+                f"0 to {N_DRAWS - 1}; give a smaller first_draw or n_draws, or recompute = True"
             )
 
 

@@ -14,6 +14,15 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 # Okabe and Ito (2008): told apart with any colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
 _LIGHT = "#DADADA"
+# A query looks the same in every figure.
+_QUERIES = {
+    "random": ("black", "--"),
+    "least confident": (BLUE, "-"),
+    "margin": (ORANGE, "-"),
+    "badge": (GREEN, "-"),
+    "typical, then margin": (PURPLE, "-"),
+    "entropy": (GREY, "-"),
+}
 
 
 class Picture(Figure):
@@ -254,12 +263,13 @@ def bands(
     figure = Picture(alt, 8, 4.2)
     axes = figure.subplots()
     styles = [(colour, dash) for dash in ("-", "--") for colour in (BLUE, ORANGE, GREEN, PURPLE, GREY)]
-    for (name, (x, mean, low, high)), (colour, dash) in zip(curves.items(), styles, strict=False):
+    for (name, (x, mean, low, high)), style in zip(curves.items(), styles, strict=False):
+        colour, dash = _QUERIES.get(name, style)
         axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
         axes.plot(x, mean, color=colour, ls=dash, marker="o" if len(x) < 10 else None, ms=4, label=name)
         for edge in (low, high):  # the band's numbers; a filled area would not carry them
             axes.plot(x, edge, color=colour, lw=0.4, alpha=0.5)
-    for (name, level), dash in zip(levels.items(), (":", "--", "-."), strict=False):
+    for (name, level), dash in zip(levels.items(), (":", "-."), strict=False):
         axes.axhline(level, color="black", lw=1, ls=dash, label=name)
     if log:
         axes.set_xscale("log")
@@ -310,13 +320,16 @@ def pseudo_labels(
     return _clean(figure)
 
 
-def dots(groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: str, alt: str) -> Picture:
+def dots(
+    groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: str, alt: str, unit: str = "%"
+) -> Picture:
     """A row of dots for each group, a bar at its mean; marks, by group, are diamonds. Notebooks 08 and 09."""
     figure = Picture(alt, height=0.8 * len(groups) + 0.8)
     axes = figure.subplots()
     for row, (name, values) in enumerate(groups.items()):
         # Equal values are stacked, so that every dot is seen.
-        stacked = np.array([list(values[:i]).count(v) for i, v in enumerate(values)])
+        equal = np.round(values, 9).tolist()
+        stacked = np.array([equal[:i].count(v) for i, v in enumerate(equal)])
         axes.plot(
             values,
             row - stacked * min(0.12, 0.6 / max(stacked.max(), 1)),
@@ -331,7 +344,7 @@ def dots(groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: s
             axes.plot([marks[name]], [row], ls="", marker="D", ms=11, mew=2.5, color=ORANGE, mfc="none")
     axes.set(xlabel=xlabel, yticks=range(len(groups)), ylim=(len(groups) - 0.45, -0.75))
     axes.set_yticklabels(groups)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=unit))
     return _clean(figure)
 
 

@@ -553,12 +553,14 @@ def in_processes(function: Callable, items: Iterable, jobs: int | None = None) -
     `function` has to stand in a file, one that does nothing when it is imported. jobs=None takes a process
     for each processor.
 
-    Raises ValueError for a function of a notebook's own, and RuntimeError if a worker process dies.
+    Raises ValueError for a function that stands in no file (a notebook, `python -c`), and RuntimeError if a
+    worker process dies.
     """
-    if function.__module__ == "__main__" and not hasattr(sys.modules["__main__"], "__file__"):
+    main = getattr(sys.modules["__main__"], "__file__", None)
+    if function.__module__ == "__main__" and not (main and os.path.isfile(main)):
         raise ValueError(
-            f"worker processes cannot import {function.__name__} from a notebook; "
-            "put it into a .py file beside it"
+            f"worker processes cannot import the function {function.__name__!r}, for it stands in no file; "
+            "put it into a .py file, and import it from there or run that file"
         )
     if jobs is None:
         jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()

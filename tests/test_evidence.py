@@ -26,8 +26,8 @@ def test_every_experiment_has_all_its_draws(committed):
     assert max(Counter(row[:4] for row in committed).values()) == 1, "a figure stands twice"
 
 
-# Choosing between settings takes longer than all others together, and has draws 0 to 19 only.
-@pytest.mark.parametrize(("draw", "left_out"), [(3, ()), (42, ("choosing", "batch size"))])
+# Tuning takes longer than all others together, and has draws 0 to 19 only.
+@pytest.mark.parametrize(("draw", "left_out"), [(3, ()), (42, ("tuning", "batch size"))])
 def test_a_draw_computed_anew_gives_the_committed_figures(draw, left_out, committed):
     experiments = [name for name in evidence.EXPERIMENTS if name not in left_out]
     names = {*experiments, "pseudo-labels"}
@@ -39,9 +39,9 @@ def test_a_draw_computed_anew_gives_the_committed_figures(draw, left_out, commit
         assert accuracy == pytest.approx(before[key], abs=0 if EXACT else 0.1), key
 
 
-def test_the_settings_used_are_those_that_the_choosing_draws_prefer(committed):
+def test_the_settings_used_are_those_that_the_tuning_draws_prefer(committed):
     found = Results(committed)
-    mean = {name: found.last("choosing", name).mean() for name in found.recipes("choosing")}
+    mean = {name: found.last("tuning", name).mean() for name in found.recipes("tuning")}
 
     def best(start):
         return max((name for name in mean if name.startswith(start)), key=mean.get)
@@ -53,11 +53,11 @@ def test_the_settings_used_are_those_that_the_choosing_draws_prefer(committed):
 
 
 def test_results_are_asked_for_by_experiment_and_draw():
-    some = evidence.results(["judges", "choosing"], range(53, 56))
-    assert {row.experiment for row in some.rows} == {"judges", "choosing"}
+    some = evidence.results(["judges", "tuning"], range(53, 56))
+    assert {row.experiment for row in some.rows} == {"judges", "tuning"}
     assert {row.seed for row in some.rows if row.experiment == "judges"} == {53, 54, 55}
     # What settled the recipe does not depend on the draws that it is scored on.
-    assert {row.seed for row in some.rows if row.experiment == "choosing"} == set(range(20))
+    assert {row.seed for row in some.rows if row.experiment == "tuning"} == set(range(20))
     with pytest.raises(ValueError, match="holds draws 0 to 99, not all of 99 to 101; set recompute = True"):
         evidence.results(["judges"], range(99, 102))
 
@@ -83,7 +83,7 @@ def test_a_results_file_is_written_whole_and_always_alike(tmp_path):
 def test_a_damaged_results_file_ends_in_one_sentence(damage, tmp_path):
     file = tmp_path / "evidence.csv.gz"
     file.write_bytes(damage(evidence.FILE.read_bytes()))
-    with pytest.raises(OSError, match=r"is damaged \(.*\); restore it with `git checkout"):
+    with pytest.raises(OSError, match=r"is damaged \(.*\); restore it with `git -C .* checkout -- "):
         list(evidence.read(file))
     file.unlink()
     with pytest.raises(OSError, match="is missing; restore it"):

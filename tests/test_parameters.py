@@ -65,7 +65,7 @@ def test_sensible_values_pass(changes):
         (FROM_FILE | {"n_draws": 1}, "n_draws is 1; give a whole number from 2"),
         (
             FROM_FILE | {"first_draw": 50},
-            "holds draws 0 to 99 and not 149; give a smaller .* recompute = True",
+            "draws 50 to 149 are asked for and .* holds 0 to 99; give .* recompute = True",
         ),
         ({"batch_sise": 20}, "declares 'batch_sise', which is no known parameter; did you mean 'batch_size'"),
     ],

@@ -256,10 +256,10 @@ def divmod_by_seven(n):
     return divmod(n, 7)
 
 
-def test_a_notebook_s_own_function_is_refused_and_a_killed_parent_leaves_no_workers_behind(tmp_path):
+def test_a_function_in_no_file_is_refused_and_a_killed_parent_leaves_no_workers_behind(tmp_path):
     code = "from alhelpers.replicate import in_processes\ndef f(n): return n\nlist(in_processes(f, [1]))"
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
-    assert "worker processes cannot import f from a notebook; put it into a .py file" in asked.stderr
+    assert "cannot import the function 'f', for it stands in no file; put it into a .py file" in asked.stderr
 
     if sys.platform != "linux":
         pytest.skip("looks for processes where Linux lists them")
