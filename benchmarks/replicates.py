@@ -11,7 +11,6 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -67,23 +66,20 @@ def loop(seed: int) -> Accuracies:
 
 
 def pool_cost(n_pool: int) -> tuple[float, float, float]:
-    """Seconds of the last round and of the whole loop, and the most memory in MiB, for one pool size."""
+    """Seconds of a late round and of the whole loop, and the most memory in MiB, for one pool size."""
     import resource
 
     from alhelpers.replicate import Recipe, draw, run
 
-    images, recipe = draw(0, n_pool), Recipe("margin")
-    whole = min(seconds(run, images, recipe, 400) for _ in range(3))
-    shorter = min(seconds(run, images, recipe, 300) for _ in range(3))
+    images = draw(0, n_pool)
+    runs = [run(images, Recipe("margin")) for _ in range(3)]
+    late = min(done.seconds[-1] - done.seconds[-11] for done in runs) / 10
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (whole - shorter) / 10, whole, most / (1024**2 if sys.platform == "darwin" else 1024)
-
-
-def seconds(function: Callable, *arguments: object) -> float:
-    """Wall time of a call."""
-    start = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - start
+    return (
+        late,
+        min(done.seconds[-1] for done in runs),
+        most / (1024**2 if sys.platform == "darwin" else 1024),
+    )
 
 
 def compare(draws: int, loop_draws: int) -> tuple[list[float], list[float], dict, dict]:
@@ -175,8 +171,8 @@ Where they differ, rounding has sent a run another way.
 
 ## Cost by pool size
 
-Margin queries with the article's model on one thread, the best of three; a late round is one of the last
-ten.
+Margin queries with the article's model, CPU seconds on one thread, the best of three; a late round is one of
+the last ten.
 
 {table(("pool", "late round, ms", "whole loop, s", "most memory, MiB"), pools)}
 
