@@ -609,7 +609,7 @@ def test_the_summary_stands_alone_and_says_what_happened(results):
     assert not re.search(r"(src|href)=\"(?!data:image/png;base64,|runs/)", page), (
         "it needs something from outside"
     )
-    assert re.search(r'<img [^>]*alt="Lines: mean test accuracy', page)
+    assert re.search(r'<img [^>]*alt="Lines with bands: mean test accuracy', page)
     assert "5 of 6 runs are done, 1 failed" in page
     assert "cell 3: ValueError: 1 &lt; 2" in page
     assert "&lt;b&gt;" in page
