@@ -415,8 +415,8 @@ def run(
 
     Each round labels a batch, fits, and chooses the next. Every run on a draw, but for a cold start, begins
     with the same batch, the first in the pool. Fits are recorded when the number of labels is a multiple of
-    `record_every`, and at the end. The same call gives the same numbers. make_model takes the place of the
-    recipe's model, see MODELS.
+    `record_every`, and at the end. The same call gives the same numbers, with the same versions of
+    NumPy and SciPy. make_model takes the place of the recipe's model, see MODELS.
 
     Raises ValueError if the budget does not fit the pool, or a number is no count.
     """

@@ -3,7 +3,9 @@
 import gzip
 from collections import Counter
 
+import numpy as np
 import pytest
+import scipy
 from conftest import EXACT
 
 from alhelpers import evidence
@@ -31,12 +33,15 @@ def test_every_experiment_has_all_its_draws(committed):
 def test_a_draw_computed_anew_gives_the_committed_figures(draw, left_out, committed):
     experiments = [name for name in evidence.EXPERIMENTS if name not in left_out]
     names = {*experiments, "pseudo-labels"}
+    same_arithmetic = EXACT and (np.__version__, scipy.__version__) == evidence.MADE_WITH
     fresh = {row[:4]: row.accuracy for row in evidence.compute(experiments, [draw])}
     before = {row[:4]: row.accuracy for row in committed if row.seed == draw and row.experiment in names}
     assert fresh.keys() == before.keys()
     for key, accuracy in fresh.items():
-        # Other processors round differently, and a query makes much of little.
-        assert accuracy == pytest.approx(before[key], abs=0 if EXACT else 0.1), key
+        # Other versions and processors round differently, and a query makes much of little.
+        assert accuracy == pytest.approx(before[key], abs=0 if same_arithmetic else 0.1), key
+    if EXACT:
+        assert np.mean([fresh[key] == before[key] for key in fresh]) > 0.9, "more than rounding has changed"
 
 
 def test_the_settings_used_are_those_that_the_tuning_draws_prefer(committed):
