@@ -13,9 +13,11 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+import scipy
 
 from alhelpers.data import N_DRAWS, read_mnist, scale
 from alhelpers.interactive import progress
+from alhelpers.intervals import band
 from alhelpers.replicate import (
     MODELS,
     N_CLASSES,
@@ -62,7 +64,7 @@ class Row(NamedTuple):
 
 
 def rounding(seed: int) -> list[Row]:
-    """The article's own run with changes no larger than rounding, the seed drawing the change."""
+    """The article's own run with changes too small to see, the seed drawing the change."""
     x, y, x_test, y_test = read_mnist(4000, 400)
     x, y, x_test, y_test = scale(x), y.astype(np.int64), scale(x_test), y_test.astype(np.int64)
     single = Draw(0, x, y, x_test, y_test, x_test, y_test)
@@ -153,17 +155,14 @@ def tuning(seed: int) -> list[Row]:
     for name, recipe in recipes.items():
         rows += _rows("tuning", name, seed, images, run(images, recipe))[-1:]
     done = run(images, BETTER)
-    for least in (0, 0.5, 0.8, 0.9, 0.95):
-        rows.append(
-            _trained_on(
-                images, *self_labels(images, done, least), "tuning", f"self-training, at {least:g}", seed
-            )
-        )
+    trials = {
+        f"self-training, at {least:g}": self_labels(images, done, least) for least in (0, 0.5, 0.8, 0.9, 0.95)
+    }
     for alpha in (0.5, 0.7, 0.8, 0.9, 0.95):
         labels = spread_labels(images.x_pool, done.labeled, done.labels, alpha=alpha)
-        rows.append(
-            _trained_on(images, np.arange(len(labels)), labels, "tuning", f"spreading, alpha {alpha:g}", seed)
-        )
+        trials[f"spreading, alpha {alpha:g}"] = np.arange(len(labels)), labels
+    for name, (chosen, labels) in trials.items():
+        rows.append(Row("tuning", name, seed, len(labels), _learned(images, chosen, labels)))
     return rows
 
 
@@ -188,13 +187,8 @@ def batch_sizes(seed: int) -> list[Row]:
     images = draw(seed)
     rows = []
     for size in (1, 50):
-        rows += _rows(
-            "batch size",
-            f"least confident, article, {size}",
-            seed,
-            images,
-            run(images, Recipe(batch_size=size)),
-        )
+        done = run(images, Recipe(batch_size=size))
+        rows += _rows("batch size", f"least confident, article, {size}", seed, images, done)
         done = run(images, Recipe("margin", "converged", size, C=BEST_C))
         rows += _rows("batch size", f"margin, better, {size}", seed, images, done)
     return rows
@@ -225,7 +219,8 @@ def pseudo_labeling(seed: int) -> list[Row]:
         _, all_own = self_labels(images, done, 0)
         spread = spread_labels(images.x_pool, done.labeled, done.labels)
         for name, chosen, labels in (("self-training", sure, own), ("spreading", everywhere, spread)):
-            rows.append(_trained_on(images, chosen, labels, "pseudo-labelling", f"{query}, {name}", seed))
+            accuracy = _learned(images, chosen, labels)
+            rows.append(Row("pseudo-labelling", f"{query}, {name}", seed, len(labels), accuracy))
         rest = {"all": np.setdiff1d(everywhere, done.labeled), "sure": np.setdiff1d(sure, done.labeled)}
         for which, some in rest.items():
             for name, labels in (("the model", all_own), ("spreading", spread)):
@@ -239,7 +234,7 @@ def pseudo_labeling(seed: int) -> list[Row]:
 def tenths(seed: int) -> list[Row]:
     """Accuracy on each tenth of the test images, to tell how much hangs on which images judge."""
     images = draw(seed)
-    tenths = np.split(np.random.default_rng(10).permutation(len(images.y_test)), 10)
+    parts = np.split(np.random.default_rng(10).permutation(len(images.y_test)), 10)
     rows = []
     for name, recipe in (
         ("random, fitted at once", Recipe("random", batch_size=BUDGET)),
@@ -248,8 +243,8 @@ def tenths(seed: int) -> list[Row]:
         ("margin, better", BETTER),
     ):
         done = run(images, recipe, record_every=BUDGET)
-        for k, tenth in enumerate(tenths):
-            some = images._replace(x_test=images.x_test[tenth], y_test=images.y_test[tenth])
+        for k, part in enumerate(parts):
+            some = images._replace(x_test=images.x_test[part], y_test=images.y_test[part])
             rows += _rows("test images", f"{name}, tenth {k}", seed, some, done)
     return rows
 
@@ -282,13 +277,12 @@ def self_labels(images: Draw, done: Run, least: float) -> tuple[np.ndarray, np.n
     return np.flatnonzero(sure), answers[sure]
 
 
-def _trained_on(
-    images: Draw, chosen: np.ndarray, labels: np.ndarray, experiment: str, name: str, seed: int
-) -> Row:
+def _learned(images: Draw, chosen: np.ndarray, labels: np.ndarray) -> float:
+    """Test accuracy of the better model, trained on these pool images with these labels."""
     model = Converged(images.x_pool.shape[1], BEST_C)
     model.fit(images.x_pool[chosen], labels)
-    right = (images.x_test @ model.weights.T + model.bias).argmax(axis=1) == images.y_test
-    return Row(experiment, name, seed, len(labels), float(right.mean()))
+    answers = (images.x_test @ model.weights.T + model.bias).argmax(axis=1)
+    return float((answers == images.y_test).mean())
 
 
 def _rows(experiment: str, recipe: str, seed: int, images: Draw, done: Run) -> list[Row]:
@@ -308,22 +302,33 @@ class Results:
 
     def __init__(self, rows: Iterable[Row]) -> None:
         self.rows = list(rows)
-        self._curves: dict[tuple[str, str], dict[int, list[Row]]] = {}
+        self._runs: dict[tuple[str, str], dict[int, list[Row]]] = {}
         for row in self.rows:
-            self._curves.setdefault((row.experiment, row.recipe), {}).setdefault(row.seed, []).append(row)
+            self._runs.setdefault((row.experiment, row.recipe), {}).setdefault(row.seed, []).append(row)
 
     def recipes(self, experiment: str) -> list[str]:
         """Names of the recipes of an experiment."""
-        return [recipe for name, recipe in self._curves if name == experiment]
+        return [recipe for name, recipe in self._runs if name == experiment]
 
     def curves(self, experiment: str, recipe: str) -> tuple[np.ndarray, np.ndarray]:
         """Numbers of labels, (fits,), and accuracies, (draws, fits).
 
         Raises KeyError if there is no such recipe.
         """
-        seeds = sorted(self._curves[experiment, recipe].items())
-        n_labels = np.array([row.n_labels for row in seeds[0][1]])
-        return n_labels, np.array([[row.accuracy for row in rows] for _, rows in seeds])
+        draws = self._draws(experiment, recipe)
+        n_labels = np.array([row.n_labels for row in draws[0]])
+        return n_labels, np.array([[row.accuracy for row in rows] for rows in draws])
+
+    def bands(
+        self, experiment: str, recipes: Iterable[str], least: int = 50
+    ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Learning curves for `plots.bands`, from so many labels on; what is below would squeeze the rest."""
+        found = {}
+        for recipe in recipes:
+            n_labels, accuracy = self.curves(experiment, recipe)
+            late = n_labels >= least
+            found[recipe] = (n_labels[late], *band(accuracy[:, late]))
+        return found
 
     def at(self, experiment: str, recipe: str, n_labels: int = BUDGET) -> np.ndarray:
         """Accuracies with so many labels, (draws,)."""
@@ -332,8 +337,7 @@ class Results:
 
     def last(self, experiment: str, recipe: str) -> np.ndarray:
         """Accuracies after the last fit, (draws,)."""
-        seeds = sorted(self._curves[experiment, recipe].items())
-        return np.array([rows[-1].accuracy for _, rows in seeds])
+        return np.array([rows[-1].accuracy for rows in self._draws(experiment, recipe)])
 
     def tenths(self, recipe: str) -> np.ndarray:
         """Accuracies of "test images" on each tenth of them, (draws, 10)."""
@@ -341,8 +345,10 @@ class Results:
 
     def seconds(self, experiment: str, recipe: str) -> np.ndarray:
         """CPU seconds of whole runs on one thread, (draws,)."""
-        seeds = sorted(self._curves[experiment, recipe].items())
-        return np.array([rows[-1].seconds for _, rows in seeds])
+        return np.array([rows[-1].seconds for rows in self._draws(experiment, recipe)])
+
+    def _draws(self, experiment: str, recipe: str) -> list[list[Row]]:
+        return [rows for _, rows in sorted(self._runs[experiment, recipe].items())]
 
 
 def results(experiments: Sequence[str], seeds: Iterable[int], recompute: bool = False) -> Results:
@@ -426,6 +432,8 @@ def main() -> None:
     except KeyboardInterrupt:
         sys.exit("alhelpers: interrupted; the results file is as it was")
     print(f"{FILE.name} is written; renew notebooks 09 and 10 with `make refresh`")
+    if (np.__version__, scipy.__version__) != MADE_WITH:
+        print(f"and let MADE_WITH in evidence.py say {(np.__version__, scipy.__version__)}")
 
 
 if __name__ == "__main__":

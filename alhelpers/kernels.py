@@ -5,6 +5,7 @@ nothing, holds one thread, and forks a kernel for every request. Each kernel beg
 untouched process, so none can see what another did; only the imports are shared.
 """
 
+import atexit
 import gc
 import importlib
 import json
@@ -73,6 +74,7 @@ class ForkServer:
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the process that asked
             )
+            atexit.register(self._stop)  # registered once more after a restart, which does no harm
 
     def _stop(self) -> None:
         if self._process is not None:

@@ -236,7 +236,7 @@ class Converged:
     weight. The optimum does not depend on the start, so the last weights only make a fit shorter.
 
     L-BFGS after Nocedal and Wright (2006), algorithm 7.4, with a fixed approximation of the Hessian in place
-    of a multiple of the identity (it takes a third of the steps). Fewer images than pixels span fewer
+    of a multiple of the identity (a third of the steps or fewer). Fewer images than pixels span fewer
     dimensions than there are pixels; the fit is then done in those. A fit ends when no entry of the mean
     gradient, in the coordinates it is done in, exceeds `tolerance`; one that takes 1,000 steps ends with a
     warning.
@@ -312,12 +312,12 @@ class Converged:
         steps = 0
         while np.abs(gradient).max() > self.tolerance * len(y) and steps < self.MOST_STEPS:
             direction, used = gradient.copy(), []
-            for step, change, scale_ in reversed(pairs):
-                used.append(scale_ * np.vdot(step, direction))
+            for step, change, inverse in reversed(pairs):
+                used.append(inverse * np.vdot(step, direction))
                 direction -= used[-1] * change
             direction = cho_solve(hessian, direction, check_finite=False)
-            for (step, change, scale_), a in zip(pairs, reversed(used), strict=True):
-                direction += (a - scale_ * np.vdot(change, direction)) * step
+            for (step, change, inverse), a in zip(pairs, reversed(used), strict=True):
+                direction += (a - inverse * np.vdot(change, direction)) * step
             slope = float(np.vdot(gradient, direction))
             length = np.float32(1)
             while True:  # halve the step until the loss falls (almost never needed)

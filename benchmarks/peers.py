@@ -21,7 +21,6 @@ from contextlib import ExitStack, suppress
 from importlib.metadata import version
 from itertools import islice
 from pathlib import Path
-from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bench import cpu_name, n_cores, positive, say, spread, table
@@ -342,13 +341,11 @@ def compare(names: list[str], seeds: int, C: float, python: Path) -> dict[str, l
 
 def with_interval(values: list[float], sign: str = "") -> str:
     """Mean of shares in percent ± half its 95 % interval by Student's t; the mean alone for one value."""
-    from scipy.special import stdtrit
+    from alhelpers.intervals import interval
 
-    middle = f"{100 * mean(values):{sign}.2f}"
-    if len(values) == 1:
-        return middle
-    n = len(values)
-    return f"{middle} ± {100 * stdtrit(n - 1, 0.975) * stdev(values) / math.sqrt(n):.2f}"
+    found = interval(values)
+    middle = f"{100 * found.estimate:{sign}.2f}"
+    return middle if len(values) == 1 else f"{middle} ± {100 * (found.high - found.estimate):.2f}"
 
 
 def report(answers: dict[str, list[Answer]], C: float, command: str) -> str:

@@ -75,11 +75,8 @@ def pool_cost(n_pool: int) -> tuple[float, float, float]:
     runs = [run(images, Recipe("margin")) for _ in range(3)]
     late = min(done.seconds[-1] - done.seconds[-11] for done in runs) / 10
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return (
-        late,
-        min(done.seconds[-1] for done in runs),
-        most / (1024**2 if sys.platform == "darwin" else 1024),
-    )
+    whole = min(done.seconds[-1] for done in runs)
+    return late, whole, most / (1024**2 if sys.platform == "darwin" else 1024)
 
 
 def compare(draws: int, loop_draws: int) -> tuple[list[float], list[float], dict, dict]:

@@ -25,6 +25,8 @@ def every_figure():
         "learning_curve": plots.learning_curve({"x": (n, accuracy)}, {"all": 0.9}),
         "pseudo_labels": plots.pseudo_labels(np.arange(1, 6), np.arange(5), n, accuracy),
         "dots": plots.dots({"a": accuracy, "b": accuracy[:1]}, {"a": 0.65}, "accuracy", "Dots"),
+        "bands": plots.bands({"x": (n, accuracy, accuracy - 0.1, accuracy + 0.1)}, {"all": 0.9}),
+        "intervals": plots.intervals({"a": (0.01, -0.02, 0.04)}, "gain (points)", "One interval"),
     }
 
 
@@ -49,6 +51,29 @@ def test_curves_and_levels_are_drawn_as_given():
     confidence = np.sort(rng.random(40))
     drawn = plots.confidence({"x": confidence}).numbers()[0]["lines"][0]
     assert np.allclose(drawn[1], confidence, rtol=1e-4)
+
+
+def test_bands_and_intervals_are_drawn_as_given():
+    n, mean = np.array([10, 20]), np.array([0.4, 0.5])
+    lines = plots.bands({"x": (n, mean, mean - 0.1, mean + 0.2)}, {"all": 0.9}).numbers()[0]["lines"]
+    assert [y for _, y in lines] == [[0.4, 0.5], [0.3, 0.4], [0.6, 0.7], [0.9, 0.9]]
+    lines = plots.intervals({"a": (0.01, -0.02, 0.04)}, "gain", "One interval").numbers()[0]["lines"]
+    assert lines[1:] == [[[-0.02, 0.04], [0, 0]], [[0.01], [0]]]
+
+
+def test_a_query_has_one_colour_wherever_it_stands():
+    curve = np.array([10, 20]), *[np.array([0.4, 0.5])] * 3
+    for names in (["margin", "random"], ["random", "margin"]):
+        axes = plots.bands(dict.fromkeys(names, curve)).axes[0]
+        colours = {line.get_label(): line.get_color() for line in axes.lines}
+        assert (colours["margin"], colours["random"]) == (plots.ORANGE, "black")
+
+
+def test_dots_that_differ_by_rounding_alone_are_stacked_and_not_hidden():
+    accuracies = np.array([0.9, 0.8, 0.7]) - np.array([0.8, 0.7, 0.6])
+    assert len(set(accuracies)) > 1, "the same on paper"
+    _, heights = plots.dots({"a": accuracies}, {}, "gain", "Dots").numbers()[0]["lines"][0]
+    assert len(set(heights)) == 3
 
 
 def test_the_best_step_of_a_training_curve_is_the_first_best():
