@@ -67,7 +67,7 @@ lock: ## write requirements.lock anew from pyproject.toml; newer versions with L
 	"$$scratch/venv/bin/python" -m pip install -qq --disable-pip-version-check uv; \
 	cp requirements.lock "$$scratch/resolved"; \
 	"$$scratch/venv/bin/uv" pip compile pyproject.toml --quiet --python "$$scratch/venv/bin/python" \
-	  --universal --python-version 3.11 --extra test --extra sweep --extra build --generate-hashes --no-emit-index-url \
+	  --universal --python-version 3.11 --extra test --extra label --extra sweep --extra build --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --no-strip-extras $(LOCK_ARGS) -o "$$scratch/resolved"; \
 	{ printf '%s\n' \
 	  '# Made by `make lock` from pyproject.toml; do not edit.' \
