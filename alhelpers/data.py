@@ -21,9 +21,9 @@ class Dataset:
     Parameters
     ----------
     x_pool : array of shape (n_pool, height, width), uint8 (0 to 255) or float (0 to 1)
-        The images a learner may ask labels for.
-    y_pool : integer array of shape (n_pool,)
-        Their labels, counted from 0: what the oracle answers when asked.
+        The images a learner may ask labels for; colour images have a fourth axis of length 3.
+    y_pool : integer array of shape (n_pool,), or None
+        Their labels, counted from 0: what the oracle answers when asked. None if somebody else will.
     x_test, y_test : arrays of shapes (n_test, height, width) and (n_test,)
         The images accuracy is measured on. They also decide when a fit stops, so their accuracy flatters: for
         a fair figure keep a third set and give it to `ActiveLearner.score`.
@@ -37,25 +37,28 @@ class Dataset:
     """
 
     x_pool: np.ndarray
-    y_pool: np.ndarray
+    y_pool: np.ndarray | None
     x_test: np.ndarray
     y_test: np.ndarray
     n_classes: int | None = None
 
     def __post_init__(self) -> None:
         for part in ("pool", "test"):
-            x, y = np.array(getattr(self, f"x_{part}")), np.array(getattr(self, f"y_{part}"))
+            x, y = np.array(getattr(self, f"x_{part}")), getattr(self, f"y_{part}")
             check_images(f"x_{part}", x)
-            _check_labels(f"y_{part}", y, len(x), f"x_{part}")
-            for name, array in ((f"x_{part}", x), (f"y_{part}", y)):
-                array.flags.writeable = False
-                object.__setattr__(self, name, array)
+            if not (y is None and part == "pool"):
+                y = np.array(y)
+                _check_labels(f"y_{part}", y, len(x), f"x_{part}")
+                y.flags.writeable = False
+            x.flags.writeable = False
+            object.__setattr__(self, f"x_{part}", x)
+            object.__setattr__(self, f"y_{part}", y)
         if self.x_pool.shape[1:] != self.x_test.shape[1:] or self.x_pool.dtype.kind != self.x_test.dtype.kind:
             raise ValueError(
                 f"x_pool holds {self.x_pool.shape[1:]} images of {self.x_pool.dtype} and x_test "
                 f"{self.x_test.shape[1:]} images of {self.x_test.dtype}; give both the same shape and kind"
             )
-        largest = int(max(self.y_pool.max(), self.y_test.max()))
+        largest = int(max(y.max() for y in (self.y_pool, self.y_test) if y is not None))
         if self.n_classes is None:
             object.__setattr__(self, "n_classes", max(largest + 1, 2))
         elif self.n_classes <= max(largest, 1):
@@ -73,13 +76,22 @@ class Dataset:
         """Number of test images."""
         return len(self.x_test)
 
+    def look_up(self, indices: np.ndarray) -> np.ndarray:
+        """Labels of these pool images, int32 of shape (n,): the dataset as an oracle.
+
+        Raises ValueError if the pool has no labels.
+        """
+        if self.y_pool is None:
+            raise ValueError("the pool has no labels (y_pool is None), so give the learner an oracle to ask")
+        return self.y_pool[indices].astype(np.int32)
+
     def __repr__(self) -> str:
-        height, width = self.x_pool.shape[1:]
-        return f"Dataset({self.n_pool} pool + {self.n_test} test images of {height}×{width})"
+        size = "×".join(map(str, self.x_pool.shape[1:]))
+        return f"Dataset({self.n_pool} pool + {self.n_test} test images of {size})"
 
 
 def scale(images: np.ndarray) -> np.ndarray:
-    """Images as the model sees them: (n, height × width) float32, grey levels from 0 to 1.
+    """Images as the model sees them: (n, height × width) float32, grey levels or colours from 0 to 1.
 
     uint8 grey levels are divided by 255; floats are taken to be scaled already.
     """
@@ -167,8 +179,10 @@ def _first(archive: zipfile.ZipFile, name: str, n: int) -> np.ndarray:
 
 def check_images(name: str, x: np.ndarray) -> None:
     """Raise ValueError, naming the array, unless x is an array of images as `Dataset` takes them."""
-    if x.ndim != 3 or x.size == 0:
-        raise ValueError(f"{name} has shape {x.shape}; expected (images, height, width), none of them 0")
+    if not (x.ndim == 3 or x.shape[3:] == (3,)) or x.size == 0:
+        raise ValueError(
+            f"{name} has shape {x.shape}; expected (images, height, width), and 3 more for colours, none 0"
+        )
     if x.dtype == np.uint8:
         return
     if x.dtype.kind != "f":

@@ -1,14 +1,18 @@
 """ActiveLearner: which images are labelled, by whom and in which round, and the model trained on them."""
 
-from collections.abc import Iterator, Sequence
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
 from alhelpers.data import Dataset, check_images, scale
-from alhelpers.model import Halves, SoftmaxRegression, tf
+from alhelpers.model import SoftmaxRegression
 
 PERSON, MODEL = "person", "model"
+CANNOT_TELL = -1
+"""What an oracle answers for an image that it has no label for."""
 
 
 class Fit(NamedTuple):
@@ -74,6 +78,7 @@ class ActiveLearner:
     - `labeled`: pool indices in the order they were labelled; `labels`, `label_source` ("person" or "model")
       and `label_round` (1 before the first fit, 2 before the second, …) go with it, entry by entry;
     - `unlabeled`: the other pool indices, in the order in which they will be labelled;
+    - `abstained`: pool indices that the oracle could not label; they are not asked about again;
     - `history`: one row for every fit.
 
     Parameters
@@ -82,23 +87,39 @@ class ActiveLearner:
         The pool, its labels (they stand for the person who answers), and the test set.
     learning_rate, patience
         As in `SoftmaxRegression`.
+    oracle : function, optional
+        Who answers `label_manually`: takes pool indices, int32 of shape (n,), and returns their labels, whole
+        numbers from 0 up, or -1 where it cannot tell, of shape (n,). By default `data.y_pool` answers. The
+        attribute `oracle` can be set later, too.
+    model : callable, optional
+        Makes another model than the article's when called with n_features and n_classes, such as
+        `functools.partial(alhelpers.replicate.Converged, C=0.1)`.
 
     Source: the three procedures of the article's section "Model, training and labeling processes"; least
     confidence as a query is Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
     """
 
-    def __init__(self, data: Dataset, learning_rate: float = 0.1, patience: int = 10) -> None:
+    def __init__(
+        self,
+        data: Dataset,
+        learning_rate: float = 0.1,
+        patience: int = 10,
+        oracle: Callable[[np.ndarray], np.ndarray] | None = None,
+        model: Callable | None = None,
+    ) -> None:
         self.data = data
+        self.oracle = oracle or data.look_up
         # A pixel that is dark in every pool image gets no gradient: its weights would stay at zero. Leaving
         # it out changes no prediction and saves a sixth of the work (MNIST's corners).
         # A few dark ones fill up to a multiple of 16: rows of both halves then begin at addresses that
         # products read faster.
         self._lit = data.x_pool.any(axis=0).ravel()
         self._lit[np.flatnonzero(~self._lit)[: -self._lit.sum() % 16]] = True
-        self._x_pool = Halves.of(scale(data.x_pool)[:, self._lit])
-        self._x_test = Halves.of(scale(data.x_test)[:, self._lit])
-        self._y_test = tf.constant(data.y_test.astype(np.int32))
-        self.model = SoftmaxRegression(int(self._lit.sum()), data.n_classes, learning_rate, patience)
+        make = model or partial(SoftmaxRegression, learning_rate=learning_rate, patience=patience)
+        self.model = make(n_features=int(self._lit.sum()), n_classes=data.n_classes)
+        self._x_pool = self.model.prepare(scale(data.x_pool)[:, self._lit])
+        self._x_test = self.model.prepare(scale(data.x_test)[:, self._lit])
+        self._y_test = data.y_test.astype(np.int32)
         self.reset()
 
     def reset(self) -> None:
@@ -108,17 +129,35 @@ class ActiveLearner:
         self.label_source = np.empty(0, "U6")
         self.label_round = np.empty(0, np.int32)
         self.unlabeled = np.arange(self.data.n_pool, dtype=np.int32)
+        self.abstained = np.empty(0, np.int32)
         self.history = History()
         self.model.reset()
         self._pool_proba, self._pool_proba_version = None, None
 
     def label_manually(self, n: int) -> None:
-        """Have a person label the first n unlabelled images (here: look their labels up in the dataset).
+        """Have a person label the first n unlabelled images (by default: look the labels up in the dataset).
 
-        Raises ValueError unless n is 1 to the number of unlabelled images.
+        Those that the oracle cannot tell join `abstained` and get no label.
+
+        Raises ValueError unless n is 1 to the number of unlabelled images, or if the oracle's answers are not
+        n labels; then nothing is labelled.
         """
         queried = self._first_unlabeled(n)
-        self._label(queried, self.data.y_pool[queried], PERSON)
+        labels = np.asarray(self.oracle(queried))
+        most = self.data.n_classes - 1
+        if (
+            labels.shape != queried.shape
+            or labels.dtype.kind not in "iu"
+            or not (labels.min() >= CANNOT_TELL and labels.max() <= most)
+        ):
+            raise ValueError(
+                f"the oracle answered {str(labels)[:80]} when asked about {n} images; "
+                f"it has to give {n} whole numbers from 0 to {most}, or {CANNOT_TELL} where it cannot tell"
+            )
+        told = labels != CANNOT_TELL
+        self.abstained = np.concatenate([self.abstained, queried[~told]])
+        self._label(queried[told], labels[told], PERSON)
+        self.unlabeled = self.unlabeled[n:]
 
     def auto_label(self, n: int) -> None:
         """Have the model label the first n unlabelled images with the class it finds most probable.
@@ -127,6 +166,7 @@ class ActiveLearner:
         """
         queried = self._first_unlabeled(n)
         self._label(queried, self.predict_proba(queried).argmax(axis=1), MODEL)
+        self.unlabeled = self.unlabeled[n:]
 
     def fit(self, stage: str = "", verbose: bool = True) -> None:
         """Train on all labels so far until test accuracy stops improving, and keep the best weights.
@@ -138,13 +178,11 @@ class ActiveLearner:
         """
         if not len(self.labeled):
             raise ValueError("there are no labels to fit on; call label_manually(n) first")
-        correct, self._pool_proba = self.model.fit_predict_proba(
+        n_correct, steps, self._pool_proba = self.model.fit_predict_proba(
             self._x_pool, self.labeled, self.labels, self._x_test, self._y_test
         )
         self._pool_proba_version = self.model.version
-        self.history.append(
-            Fit(stage, len(self.labeled), int(correct.max()) / self.data.n_test, len(correct) - 1)
-        )
+        self.history.append(Fit(stage, len(self.labeled), n_correct / self.data.n_test, steps))
         if verbose:
             print("Labels:", len(self.labeled), "\tAccuracy:", np.float32(self.history[-1].accuracy))
 
@@ -154,17 +192,22 @@ class ActiveLearner:
         Confidence is the largest class probability, float32 of shape (n_unlabeled,). Equally confident
         images keep their order.
         """
-        confidence = self.predict_proba(self.unlabeled).max(axis=1)
-        order = np.argsort(confidence, kind="stable")
-        self.unlabeled = self.unlabeled[order]
-        return confidence[order]
+        return self.lowest_first(lambda proba: proba.max(axis=1))
 
     def most_confident_first(self) -> np.ndarray:
         """Sort the unlabelled images by confidence, highest first; return the sorted confidences."""
-        confidence = self.predict_proba(self.unlabeled).max(axis=1)
-        order = np.argsort(-confidence, kind="stable")
+        return -self.lowest_first(lambda proba: -proba.max(axis=1))
+
+    def lowest_first(self, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
+        """Sort the unlabelled images by a measure of their class probabilities, lowest first, and return it.
+
+        `measure` takes probabilities, (n, n_classes), and returns numbers, (n,); `alhelpers.replicate` has
+        `margin`, `entropy` and `least_confident`. Images that measure the same keep their order.
+        """
+        values = measure(self.predict_proba(self.unlabeled))
+        order = np.argsort(values, kind="stable")
         self.unlabeled = self.unlabeled[order]
-        return confidence[order]
+        return values[order]
 
     def predict_proba(self, indices: np.ndarray) -> np.ndarray:
         """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
@@ -192,16 +235,13 @@ class ActiveLearner:
     def weight_images(self) -> np.ndarray:
         """The weights of each class as an image, float32 of shape (n_classes, height, width)."""
         images = np.zeros((self.data.n_classes, self._lit.size), np.float32)
-        images[:, self._lit] = self.model.weights.T
+        images[:, self._lit] = self.model.class_weights
         return images.reshape(-1, *self.data.x_pool.shape[1:])
 
     def copy(self) -> "ActiveLearner":
         """Another learner in the same state that goes its own way from here."""
-        other = ActiveLearner(self.data, self.model.learning_rate, self.model.patience)
-        for name in ("labeled", "labels", "label_source", "label_round", "unlabeled"):
-            setattr(other, name, getattr(self, name))  # replaced, never changed in place
-        other.history = self.history[:]
-        other.model.set_state(self.model.get_state())
+        other = copy.copy(self)  # arrays are replaced, never changed in place
+        other.model, other.history = copy.copy(self.model), self.history[:]
         return other
 
     def __repr__(self) -> str:
@@ -219,4 +259,3 @@ class ActiveLearner:
         self.labels = np.concatenate([self.labels, labels.astype(np.int32)])
         self.label_source = np.concatenate([self.label_source, np.full(n, source)])
         self.label_round = np.concatenate([self.label_round, np.full(n, len(self.history) + 1, np.int32)])
-        self.unlabeled = self.unlabeled[n:]

@@ -95,6 +95,11 @@ class SoftmaxRegression:
         return self.get_state()[0].T
 
     @property
+    def class_weights(self) -> np.ndarray:
+        """Wᵀ, float32 of shape (n_classes, n_features)."""
+        return self.get_state()[0]
+
+    @property
     def bias(self) -> np.ndarray:
         """b, float32 of shape (n_classes,)."""
         return self.get_state()[1]
@@ -143,7 +148,7 @@ class SoftmaxRegression:
         int32 array of shape (steps + 1,)
             Correct test predictions before training and after each step; the best of them is what was kept.
         """
-        return self.fit_predict_proba(x, np.arange(len(y), dtype=np.int32), y, x_test, y_test)[0]
+        return self._fit(x, np.arange(len(y), dtype=np.int32), y, x_test, y_test)[0]
 
     def fit_predict_proba(
         self,
@@ -152,13 +157,29 @@ class SoftmaxRegression:
         y: np.ndarray,
         x_test: np.ndarray | Halves,
         y_test: np.ndarray,
-    ) -> tuple[np.ndarray, np.ndarray]:
+    ) -> tuple[int, int, np.ndarray]:
         """Do as `fit` with x[labeled], y, and as `predict_proba` with x, in one call of TensorFlow.
 
         Returns
         -------
-        int32 array of shape (steps + 1,) and float32 array of shape (len(x), n_classes)
+        The number of correct test predictions, the number of steps, and float32 of shape (len(x), n_classes)
         """
+        counts, proba = self._fit(x, labeled, y, x_test, y_test)
+        return int(counts.max()), len(counts) - 1, proba
+
+    @staticmethod
+    def prepare(x: np.ndarray) -> Halves:
+        """Images, float32 (n, n_features), in the form that the other methods read fastest."""
+        return Halves.of(x)
+
+    def _fit(
+        self,
+        x: np.ndarray | Halves,
+        labeled: np.ndarray,
+        y: np.ndarray,
+        x_test: np.ndarray | Halves,
+        y_test: np.ndarray,
+    ) -> tuple[np.ndarray, np.ndarray]:
         self.version += 1
         with self._program.lock:
             counts, proba, self._state = self._program.fit(

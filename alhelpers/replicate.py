@@ -246,15 +246,26 @@ class Converged:
     # Typical probability × (1 − probability) of an answer: the curvature of the cross-entropy.
     CURVATURE = 0.1
 
-    def __init__(self, n_features: int, C: float = 1.0, tolerance: float = 1e-4) -> None:
+    def __init__(
+        self, n_features: int, C: float = 1.0, tolerance: float = 1e-4, n_classes: int = N_CLASSES
+    ) -> None:
         self.C, self.tolerance = C, tolerance
-        self._joined = np.zeros((N_CLASSES, n_features + 1), np.float32)
-        self._images, self._factor = np.zeros((0, n_features + 1), np.float32), np.zeros((0, 0))
+        self._shape = n_classes, n_features + 1
+        self.version = 0  # changes whenever the weights may have
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget everything."""
+        self._joined = np.zeros(self._shape, np.float32)
+        self._images, self._factor = np.zeros((0, self._shape[1]), np.float32), np.zeros((0, 0))
+        self.version += 1
 
     @property
     def weights(self) -> np.ndarray:
         """float32 of shape (n_classes, n_features)."""
         return self._joined[:, :-1]
+
+    class_weights = weights  # as `SoftmaxRegression` calls them
 
     @property
     def bias(self) -> np.ndarray:
@@ -263,6 +274,7 @@ class Converged:
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> int:
         """Train on x, (n, n_features), and y, (n,); return the number of steps."""
+        self.version += 1
         x = np.column_stack([x, np.ones(len(x), x.dtype)])
         if len(x) >= x.shape[1]:
             solution, steps = self._minimise(x, y, self._joined.T)
@@ -273,6 +285,26 @@ class Converged:
         solution, steps = self._minimise(own, y, start)
         self._joined = solve_triangular(own, solution, lower=True, trans="T", check_finite=False).T @ x
         return steps
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """Class probabilities, float32 (n, n_classes), of images x, float32 (n, n_features)."""
+        return softmax(x @ self.weights.T + self.bias)
+
+    def fit_predict_proba(
+        self, x: np.ndarray, labeled: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray
+    ) -> tuple[int, int, np.ndarray]:
+        """For an `ActiveLearner`: fit on x[labeled] and y, and only look at the test images.
+
+        Returns the number of test images that are right, the number of steps, and probabilities of x.
+        """
+        steps = self.fit(x[labeled], y)
+        right = np.count_nonzero(self.predict_proba(x_test).argmax(axis=1) == y_test)
+        return int(right), steps, self.predict_proba(x)
+
+    @staticmethod
+    def prepare(x: np.ndarray) -> np.ndarray:
+        """Images in the form that the other methods read fastest."""
+        return np.ascontiguousarray(x)
 
     def _in_own_span(self, x: np.ndarray) -> np.ndarray:
         """Images, (n, n_features + 1), in coordinates of their own span, (n, n): a Cholesky factor of x xᵀ.

@@ -1,5 +1,7 @@
 """The article's figures, the books the learner keeps, and what it refuses."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from conftest import BAND
@@ -7,6 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from alhelpers import ActiveLearner, Dataset, History, article, load_mnist
+from alhelpers.replicate import Converged, margin
 
 
 @pytest.fixture(scope="module")
@@ -159,6 +162,82 @@ def test_fitting_nothing_is_refused(small):
     assert len(small.history) == 0
 
 
+def test_whoever_is_the_oracle_is_asked_once_about_each_image_in_turn(small):
+    asked = []
+
+    def person(queried):
+        asked.extend(queried.tolist())
+        return [1] * len(queried)
+
+    small.oracle = person
+    small.label_manually(3)
+    small.label_manually(2)
+    assert asked == [0, 1, 2, 3, 4]
+    assert small.labels.tolist() == [1] * 5
+    assert small.label_source.tolist() == ["person"] * 5
+
+
+def test_what_the_oracle_cannot_tell_gets_no_label_and_is_not_asked_again(small):
+    small.oracle = lambda queried: np.where(queried % 4 == 1, -1, 2)
+    small.label_manually(10)
+    assert small.labeled.tolist() == [0, 2, 3, 4, 6, 7, 8]
+    assert small.abstained.tolist() == [1, 5, 9]
+    small.fit(verbose=False)
+    small.auto_label(len(small.unlabeled))
+    assert not np.isin([1, 5, 9], small.labeled).any()
+    small.reset()
+    assert len(small.abstained) == 0
+
+
+@pytest.mark.parametrize(
+    "answers", [[0, 1], [0, 1, 3], [0, -2, 1], [0.0, 1.0, 2.0], ["0", "1", "2"], 1, None], ids=str
+)
+def test_answers_that_are_no_labels_are_refused_and_nothing_is_labelled(small, answers):
+    small.oracle = lambda _: answers
+    with pytest.raises(ValueError, match=r"the oracle answered .* give 3 whole numbers from 0 to 2, or -1"):
+        small.label_manually(3)
+    assert (len(small.labeled), len(small.abstained), len(small.unlabeled)) == (0, 0, 40)
+
+
+def test_a_pool_without_labels_needs_an_oracle(small):
+    data = Dataset(small.data.x_pool, None, small.data.x_test, small.data.y_test)
+    learner = ActiveLearner(data)
+    with pytest.raises(ValueError, match=r"the pool has no labels .* give the learner an oracle"):
+        learner.label_manually(3)
+    learner.oracle = lambda queried: queried % 3
+    learner.label_manually(3)
+    assert learner.labels.tolist() == [0, 1, 2]
+
+
+def test_another_model_and_another_query_take_part_in_the_same_loop(small):
+    learner = ActiveLearner(small.data, model=partial(Converged, C=0.1))
+    for _ in range(3):
+        learner.label_manually(6)
+        learner.fit(verbose=False)
+        values = learner.lowest_first(margin)
+    assert np.array_equal(values, np.sort(margin(learner.predict_proba(learner.unlabeled))))
+    alone = Converged(16, C=0.1, n_classes=3)
+    alone.fit(learner.data.x_pool[learner.labeled].reshape(-1, 16) / np.float32(255), learner.labels)
+    assert np.allclose(learner.weight_images().reshape(3, -1), alone.weights, atol=1e-3)
+    assert learner.history[-1].accuracy == learner.score(learner.data.x_test, learner.data.y_test)
+    twin = learner.copy()
+    twin.label_manually(10)
+    twin.fit(verbose=False)
+    assert not np.array_equal(twin.model.weights, learner.model.weights)
+    learner.reset()
+    assert (learner.predict_proba_test() == learner.predict_proba_test()[0, 0]).all(), "it remembers"
+
+
+def test_images_in_colour_are_learned_from_too(small):
+    grey = small.data
+    colour = [np.repeat(x[..., None], 3, axis=3) for x in (grey.x_pool, grey.x_test)]
+    learner = ActiveLearner(Dataset(colour[0], grey.y_pool, colour[1], grey.y_test))
+    learner.label_manually(30)
+    learner.fit(verbose=False)
+    assert learner.history[-1].accuracy > 0.9
+    assert learner.weight_images().shape == (3, 4, 4, 3)
+
+
 actions = st.lists(
     st.one_of(
         st.tuples(st.sampled_from(["label_manually", "auto_label"]), st.integers(1, 15)),
@@ -172,6 +251,7 @@ actions = st.lists(
 @given(actions)
 def test_whatever_is_done_the_books_balance(small, sequence):
     small.reset()
+    small.oracle = lambda queried: np.where(queried % 7 == 6, -1, small.data.y_pool[queried])
     for name, *n in sequence:
         if n and n[0] > len(small.unlabeled):
             continue
@@ -180,8 +260,8 @@ def test_whatever_is_done_the_books_balance(small, sequence):
                 small.fit(verbose=False)
         else:
             getattr(small, name)(*n)
-        together = np.concatenate([small.labeled, small.unlabeled])
-        assert np.array_equal(np.sort(together), np.arange(40)), "every image is either labelled or not, once"
+        together = np.concatenate([small.labeled, small.unlabeled, small.abstained])
+        assert np.array_equal(np.sort(together), np.arange(40)), "every image is in one place, once"
         assert len(small.labeled) == len(small.labels) == len(small.label_source) == len(small.label_round)
         assert (np.diff(small.label_round) >= 0).all()
 
