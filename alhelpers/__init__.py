@@ -13,8 +13,13 @@ _HOME = {
     "Dataset": "data",
     "Fit": "learner",
     "History": "learner",
+    "Images": "images",
+    "Labeler": "label",
+    "Ledger": "ledger",
+    "SimulatedPerson": "oracle",
     "SoftmaxRegression": "model",
     "check_parameters": "parameters",
+    "load_images": "images",
     "load_mnist": "data",
     "progress": "interactive",
 }
@@ -24,9 +29,13 @@ __all__ = sorted([*_HOME, "article", "evidence", "plots", "replicate"])
 if TYPE_CHECKING:
     from alhelpers import article, evidence, plots, replicate
     from alhelpers.data import Dataset, load_mnist
+    from alhelpers.images import Images, load_images
     from alhelpers.interactive import progress
+    from alhelpers.label import Labeler
     from alhelpers.learner import ActiveLearner, Fit, History
+    from alhelpers.ledger import Ledger
     from alhelpers.model import SoftmaxRegression
+    from alhelpers.oracle import SimulatedPerson
     from alhelpers.parameters import check_parameters
 
 

@@ -1,6 +1,7 @@
-"""Means with 95 % intervals, learning curves with bands, and the labels that an accuracy takes."""
+"""Means and shares with 95 % intervals, learning curves with bands, and the labels that an accuracy takes."""
 
 from collections.abc import Sequence
+from statistics import NormalDist
 from typing import NamedTuple
 
 import numpy as np
@@ -48,6 +49,22 @@ def interval(values: Sequence[float] | np.ndarray) -> Interval:
     n, mean = len(values), float(np.mean(values))
     half = float(stdtrit(n - 1, 0.975) * np.std(values, ddof=1) / np.sqrt(n)) if n > 1 else np.nan
     return Interval(mean, mean - half, mean + half)
+
+
+def proportion(k: int, n: int) -> Interval:
+    """Share k / n of independent trials, with Wilson's interval, which stays between 0 and 1.
+
+    Raises ValueError if k is not from 0 to n, or n is 0.
+
+    Source: Wilson (1927), "Probable Inference, the Law of Succession, and Statistical Inference".
+    """
+    if not 0 <= k <= n or n == 0:
+        raise ValueError(f"{k!r} of {n!r} is no share; give counts with 0 ≤ k ≤ n and n at least 1")
+    z = NormalDist().inv_cdf(0.975)
+    share = k / n
+    middle = (share + z**2 / (2 * n)) / (1 + z**2 / n)
+    half = z / (1 + z**2 / n) * (share * (1 - share) / n + z**2 / (4 * n**2)) ** 0.5
+    return Interval(share, middle - half, middle + half).within(0, 1)  # rounding may lead a hair outside
 
 
 def crossed_interval(values: np.ndarray) -> Interval:

@@ -7,12 +7,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alhelpers.data import Dataset, check_images, scale
+from alhelpers.data import CANNOT_TELL, Dataset, check_images, scale
 from alhelpers.model import SoftmaxRegression
 
 PERSON, MODEL = "person", "model"
-CANNOT_TELL = -1
-"""What an oracle answers for an image that it has no label for."""
 
 
 class Fit(NamedTuple):
@@ -221,16 +219,22 @@ class ActiveLearner:
         """Class probabilities of the test images, float32 of shape (n_test, n_classes)."""
         return self.model.predict_proba(self._x_test)
 
-    def score(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Share of images x, (n, height, width) like the pool's, that are classified as y, (n,).
+    def answers(self, x: np.ndarray) -> np.ndarray:
+        """The most probable class, int64 (n,), of each of images x, (n, height, width) like the pool's.
 
         Raises ValueError if x is no array of such images.
         """
         check_images("x", x)
         if x.shape[1:] != self.data.x_pool.shape[1:]:
             raise ValueError(f"x holds {x.shape[1:]} images and the pool {self.data.x_pool.shape[1:]} ones")
-        answers = self.model.predict_proba(scale(x)[:, self._lit]).argmax(axis=1)
-        return float((answers == y).mean())
+        return self.model.predict_proba(scale(x)[:, self._lit]).argmax(axis=1)
+
+    def score(self, x: np.ndarray, y: np.ndarray) -> float:
+        """Share of images x, (n, height, width) like the pool's, that are classified as y, (n,).
+
+        Raises ValueError if x is no array of such images.
+        """
+        return float((self.answers(x) == y).mean())
 
     def weight_images(self) -> np.ndarray:
         """The weights of each class as an image, float32 of shape (n_classes, height, width)."""

@@ -21,7 +21,10 @@ class ParameterError(ValueError):
 
 
 class Rule(NamedTuple):
-    """What one parameter may be: its type, the smallest and largest value, and whether None is allowed."""
+    """What one parameter may be: its type, the smallest and largest value, and whether None is allowed.
+
+    For text, the smallest and largest length.
+    """
 
     type: type
     least: float = -math.inf
@@ -32,6 +35,8 @@ class Rule(NamedTuple):
         """In words, for an error message."""
         if self.type is bool:
             return "True or False"
+        if self.type is str:
+            return "text" if self.least <= 0 else "text that is not empty"
         kind = "a whole number" if self.type is int else "a number"
         span = f"from {self.least:,} up" if self.most == math.inf else f"from {self.least:,} to {self.most:,}"
         return f"{kind} {span}" + (", or None" if self.optional else "")
@@ -51,6 +56,14 @@ RULES = {
     "n_draws": Rule(int, 2, 10_000),
     "first_draw": Rule(int, 0, 900_000),  # choosing draws are numbered from 1,000,000
     "recompute": Rule(bool),
+    "folder": Rule(str),
+    "classes": Rule(str),
+    "person": Rule(bool),
+    "labeller": Rule(str, 1),
+    "ledger_file": Rule(str, 1),
+    "error_rate": Rule(float, 0, 1),
+    "n_check": Rule(int, 10, N_TEST),
+    "n_stop": Rule(int, 10, N_TEST),
 }
 
 # (smaller, larger, how an error says it): the first may not exceed the second, where both are parameters.
@@ -105,6 +118,11 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
             f"n_pool {namespace['n_pool']:,} and n_test {namespace['n_test']:,} together exceed "
             f"the {N_TRAIN:,} images that fresh draws come from; give a smaller n_pool"
         )
+    if "n_check" in declared and sum(namespace[name] for name in ("n_pool", "n_check", "n_stop")) > N_TRAIN:
+        raise ParameterError(
+            f"n_pool {namespace['n_pool']:,}, n_check {namespace['n_check']:,} and n_stop "
+            f"{namespace['n_stop']:,} together exceed the {N_TRAIN:,} images there are; give a smaller n_pool"
+        )
     if "recompute" in declared and not namespace["recompute"]:
         last = namespace["first_draw"] + namespace["n_draws"] - 1
         if last >= N_DRAWS:
@@ -119,7 +137,8 @@ def _check_value(name: str, value: object, rule: Rule) -> None:
         return
     types = (int, float) if rule.type is float else (rule.type,)
     right_type = isinstance(value, types) and (rule.type is bool or not isinstance(value, bool))
-    if not (right_type and rule.least <= value <= rule.most and math.isfinite(value)):
+    size = len(value) if right_type and rule.type is str else value
+    if not (right_type and rule.least <= size <= rule.most and math.isfinite(size)):
         raise ParameterError(f"{name} is {value!r}; give {rule.allowed()}")
 
 

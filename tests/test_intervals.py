@@ -22,6 +22,16 @@ def test_an_interval_is_student_s():
     np.testing.assert_allclose(np.column_stack([means, lows, highs])[1] - 0.1, intervals.interval(values))
 
 
+def test_the_interval_of_a_share_is_wilson_s():
+    for k, n in ((84, 100), (0, 21), (9, 9), (1, 1)):
+        low, high = stats.binomtest(k, n).proportion_ci(0.95, method="wilson")
+        assert intervals.proportion(k, n) == pytest.approx((k / n, low, high), abs=1e-12)
+        assert 0 <= intervals.proportion(k, n).low <= intervals.proportion(k, n).high <= 1
+    for k, n in ((3, 2), (-1, 2), (0, 0)):
+        with pytest.raises(ValueError, match=f"{k} of {n} is no share; give counts with 0 ≤ k ≤ n"):
+            intervals.proportion(k, n)
+
+
 def test_the_area_of_a_straight_curve_is_its_middle():
     n_labels = np.array([10, 20, 50])
     np.testing.assert_allclose(

@@ -37,6 +37,7 @@ def namespace(injected="", **changes):
         {"batch_size": 400},
         FROM_FILE,
         FROM_FILE | {"first_draw": 500, "recompute": True},
+        {"folder": "", "labeller": "Ann", "error_rate": 0, "n_check": 100, "n_stop": 1000},
     ],
 )
 def test_sensible_values_pass(changes):
@@ -57,6 +58,14 @@ def test_sensible_values_pass(changes):
         ({"n_test": 10_001}, "n_test is 10001"),
         ({"price_per_label": float("nan")}, "price_per_label is nan"),
         ({"price_per_label": float("inf")}, "price_per_label is inf"),
+        ({"labeller": ""}, "labeller is ''; give text that is not empty"),
+        ({"folder": 3}, "folder is 3; give text"),
+        ({"folder": None}, "folder is None; give text"),
+        ({"error_rate": 1.5}, "error_rate is 1.5; give a number from 0 to 1"),
+        (
+            {"n_pool": 59_000, "n_check": 100, "n_stop": 1000},
+            "n_pool 59,000, n_check 100 and n_stop 1,000 together exceed the 60,000",
+        ),
         ({"label_budget": 5000}, "label_budget is 5,000 but n_pool is 4,000"),
         ({"batch_size": 401}, "batch_size is 401 but label_budget is 400"),
         ({"label_budget": 4000}, "label_budget and n_pool are both 4,000: no image would be left"),
