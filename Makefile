@@ -55,7 +55,7 @@ lint: install ## check style and formatting with ruff
 refresh: install ## execute the committed notebooks in place, to renew their outputs
 	@"$(VENV)/bin/alhelpers" refresh
 
-evidence: install ## compute the results that notebooks 09 and 10 read, anew (many minutes)
+evidence: install ## compute the results that notebooks 09 to 11 read, anew (many minutes)
 	@"$(VENV)/bin/python" -m alhelpers.evidence
 
 # Keeps the versions it finds, so copies the old lock beside first; the new one takes its place when it is whole.

@@ -1,6 +1,7 @@
-"""The experiments behind notebooks 09 and 10, and their committed results.
+"""The experiments behind notebooks 09 to 11, and their committed results.
 
-`python -m alhelpers.evidence` computes everything anew and writes the results file.
+`python -m alhelpers.evidence` computes everything anew and writes the results file;
+`python -m alhelpers.evidence "label noise" stopping` computes these experiments and keeps the other rows.
 """
 
 import csv
@@ -9,15 +10,17 @@ import io
 import sys
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 import scipy
 
+from alhelpers.agreement import cohen_kappa
 from alhelpers.data import N_DRAWS, read_mnist, scale
 from alhelpers.interactive import progress
-from alhelpers.intervals import band
+from alhelpers.intervals import Interval, band, interval
 from alhelpers.replicate import (
     MODELS,
     N_CLASSES,
@@ -33,7 +36,9 @@ from alhelpers.replicate import (
     score,
     softmax,
     spread_labels,
+    with_wrong_labels,
 )
+from alhelpers.stopping import NET, is_stable, next_gain
 
 FILE = Path(__file__).with_name("evidence.csv.gz")
 MADE_WITH = ("2.4.6", "1.17.1")
@@ -43,6 +48,13 @@ TUNING = 1_000_000
 BUDGET = 400
 # What the draws of `tuning` settled on; notebook 10 shows how.
 BEST_C, BEST_CONFIDENCE = 0.1, 0.5
+NOISE, NOISE_EVERY = (5, 10, 20), 50
+"""Per cent of the labels that are wrong in "label noise"; and its curves have a fit at every 50 labels."""
+# The sizes of "stopping": images to check on and images to see change, both apart from the pool, and a budget
+# in which the strictest rule stops.
+N_CHECK, N_STOP, LONG_BUDGET = 100, 1000, 1000
+# Where stopping rules stop, and at how many labels forecasts are scored.
+KAPPAS, FORECAST_AT = (0.95, 0.98, 0.99), (50, 100, 200, 390)
 
 
 class Row(NamedTuple):
@@ -249,6 +261,129 @@ def tenths(seed: int) -> list[Row]:
     return rows
 
 
+def label_noise(seed: int) -> list[Row]:
+    """A person who errs: some per cent of the labels wrong. Without errors, see `Results.noise`.
+
+    Only the labels that are bought are wrong. The article's recipe stops its training on right ones.
+    """
+    images = draw(seed)
+    recipes = {
+        "margin": BETTER,
+        "random": Recipe("random", "converged", C=BEST_C),
+        "least confident, article": Recipe(),
+    }
+    rows = []
+    for percent in NOISE:
+        noisy = with_wrong_labels(images, percent / 100)
+        for name, recipe in recipes.items():
+            done = run(noisy, recipe, record_every=NOISE_EVERY)
+            rows += _rows("label noise", f"{name}, {percent} % wrong", seed, images, done)
+    return rows
+
+
+# Forecasts of what the next batch will change in accuracy, to choose from. Each takes, for every fit so far,
+# which check images are right, (fits, n_check), the answers on the stop set, (fits, n_stop), and n_labels.
+Forecast = Callable[[np.ndarray, np.ndarray, np.ndarray], Interval]
+
+
+def _paired(fits: int) -> Forecast:
+    """The mean change over the last fits goes on; interval for paired shares of Agresti and Min (2005)."""
+
+    def forecast(right: np.ndarray, answers: np.ndarray, n_labels: np.ndarray) -> Interval:
+        past = min(fits, len(right) - 1)
+        change = right[-1].astype(int) - right[-1 - past]
+        n, gained, lost = len(change) + 2, np.sum(change > 0) + 0.5, np.sum(change < 0) + 0.5
+        mean = (gained - lost) / n
+        half = 1.96 * np.sqrt((gained + lost) / n - mean**2) / np.sqrt(n)
+        return Interval(*(float(end) / past for end in (mean, mean - half, mean + half)))
+
+    return forecast
+
+
+def _spread(right: np.ndarray, answers: np.ndarray, n_labels: np.ndarray) -> Interval:
+    """The next change on the check images is one like the last ten: Student's t interval for a single one."""
+    changes = np.diff(right[-11:].mean(axis=1))
+    mean, low, high = interval(changes)
+    half = (high - low) / 2 * np.sqrt(len(changes) + 1)
+    return Interval(mean, mean - half, mean + half)
+
+
+def _curve(right: np.ndarray, answers: np.ndarray, n_labels: np.ndarray) -> Interval:
+    """A straight line in 1 / √n_labels through the accuracies on the check images, for other check images."""
+    x = n_labels**-0.5
+    slopes = (x - x.mean()) @ right / ((x - x.mean()) ** 2).sum()
+    return interval(slopes * ((n_labels[-1] + 10) ** -0.5 - x[-1]))
+
+
+def _of_those_changed(net: Interval) -> Forecast:
+    return lambda right, answers, n_labels: next_gain(answers[-2], answers[-1], net)
+
+
+FORECASTS: dict[str, Forecast] = {
+    "check set: the last change": _paired(1),
+    "check set: the last 5 changes": _paired(5),
+    "check set: spread of the last 10 changes": _spread,
+    "check set: line in 1 / √labels": _curve,
+}
+for _net in (
+    (0, -1, 1),
+    (0, -0.5, 0.5),
+    (0.1, -0.2, 0.5),
+    (0.1, -0.2, 0.4),
+    (0.1, -0.1, 0.4),
+    (0.1, -0.1, 0.3),
+):
+    _name = "stop set: {1:g} to {2:g} of the answers changed".format(*_net)
+    FORECASTS[_name] = _of_those_changed(Interval(*_net))
+
+
+def forecasts(seed: int) -> list[Row]:
+    """Forecasts to choose from, on tuning draws whose test images stay unseen.
+
+    Under "…: gain", what ten labels more brought; under "…: held", 1 if the forecast's interval held that;
+    under "…: width", how wide it was.
+    """
+    images, check, stop = _apart(draw(TUNING + seed, n_validation=BUDGET + N_CHECK + N_STOP, test=False))
+    done = run(images, BETTER)
+    curve = _rows("forecasts", "margin", seed, images, done)
+    return _forecast_rows(curve, _answers(check[0], done) == check[1], _answers(stop, done), FORECASTS)
+
+
+def stopping(seed: int) -> list[Row]:
+    """When successive models' answers settle, and whether the forecast of the next ten labels holds.
+
+    Under "…: kappa …", the number of labels when the mean kappa of three pairs of models reached that, and
+    the accuracy there. A draw in which it did not has the accuracy at the end of the budget, and ten labels
+    more than that: see `Results.stops`. Forecasts are recorded as in `forecasts`.
+    """
+    images, check, stop = _apart(draw(seed, n_validation=BUDGET + N_CHECK + N_STOP))
+    noisy = with_wrong_labels(images, 0.1)
+    runs = {
+        "margin": run(images, BETTER, LONG_BUDGET),
+        "margin, 10 % wrong": run(noisy, BETTER, LONG_BUDGET),
+        "random": run(images, Recipe("random", "converged", C=BEST_C)),
+        "least confident, article": run(images, Recipe()),
+    }
+    rows = []
+    for name, done in runs.items():
+        curve = _rows("stopping", name, seed, images, done)
+        answers = {"": _answers(stop, done)}
+        forecast = {name: _of_those_changed(NET)}
+        rows += _forecast_rows(curve, _answers(check[0], done) == check[1], answers[""], forecast)
+        if curve[-1].n_labels < LONG_BUDGET:
+            continue
+        rows += [row for row in curve if row.n_labels % 100 == 0]
+        if name == "margin":
+            answers[", stop set in the pool"] = _answers(images.x_pool[-N_STOP:], done)
+        for where, given in answers.items():
+            kappas = [cohen_kappa(*pair) for pair in pairwise(given)]
+            for threshold in KAPPAS:
+                settled = [row for i, row in enumerate(curve) if is_stable(kappas[:i], threshold)]
+                at = settled[0] if settled else curve[-1]._replace(n_labels=LONG_BUDGET + 10)
+                rows.append(at._replace(recipe=f"{name}: kappa {threshold:g}{where}", seconds=None))
+    return rows
+
+
 EXPERIMENTS: dict[str, Callable[[int], list[Row]]] = {
     "rounding": rounding,
     "article recipe": article_recipe,
@@ -260,8 +395,11 @@ EXPERIMENTS: dict[str, Callable[[int], list[Row]]] = {
     "refitting": refitting,
     "pseudo-labelling": pseudo_labeling,
     "test images": tenths,
+    "label noise": label_noise,
+    "forecasts": forecasts,
+    "stopping": stopping,
 }
-FEWER = {"tuning": 20}
+FEWER = {"tuning": 20, "forecasts": 50}
 """Experiments of fewer draws. They settle a recipe and score none, so they are always read whole."""
 # What an experiment records under another name as well.
 _ALSO = {"pseudo-labelling": "pseudo-labels"}
@@ -283,6 +421,38 @@ def _learned(images: Draw, chosen: np.ndarray, labels: np.ndarray) -> float:
     model.fit(images.x_pool[chosen], labels)
     answers = (images.x_test @ model.weights.T + model.bias).argmax(axis=1)
     return float((answers == images.y_test).mean())
+
+
+def _apart(images: Draw) -> tuple[Draw, tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """The draw without its last validation images; those: a check set, images and labels, and a stop set."""
+    x, y = images.x_validation, images.y_validation
+    check = slice(len(x) - N_CHECK - N_STOP, len(x) - N_STOP)
+    images = images._replace(x_validation=x[: check.start], y_validation=y[: check.start])
+    return images, (x[check], y[check]), x[check.stop :]
+
+
+def _answers(x: np.ndarray, done: Run) -> np.ndarray:
+    """What each recorded fit answers on images x, (fits, n)."""
+    each = zip(done.weights, done.bias, strict=True)
+    return np.array([(x @ weights.T + bias).argmax(axis=1) for weights, bias in each])
+
+
+def _forecast_rows(
+    curve: list[Row], right: np.ndarray, answers: np.ndarray, forecasts: dict[str, Forecast]
+) -> list[Row]:
+    """What `forecasts` records, from a learning curve and each fit's right check images and answers."""
+    n_labels = np.array([row.n_labels for row in curve])
+    rows = []
+    for n in FORECAST_AT:
+        fits = int(np.searchsorted(n_labels, n)) + 1
+        gain = round(curve[fits].accuracy - curve[fits - 1].accuracy, 6)
+        at = curve[fits - 1]._replace(seconds=None)
+        rows.append(at._replace(recipe=f"{at.recipe}: gain", accuracy=gain))
+        for name, forecast in forecasts.items():
+            _, low, high = forecast(right[:fits], answers[:fits], n_labels[:fits])
+            rows.append(at._replace(recipe=f"{name}: held", accuracy=float(low <= gain <= high)))
+            rows.append(at._replace(recipe=f"{name}: width", accuracy=round(float(high - low), 4)))
+    return rows
 
 
 def _rows(experiment: str, recipe: str, seed: int, images: Draw, done: Run) -> list[Row]:
@@ -323,12 +493,7 @@ class Results:
         self, experiment: str, recipes: Iterable[str], least: int = 50
     ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
         """Learning curves for `plots.bands`, from so many labels on; what is below would squeeze the rest."""
-        found = {}
-        for recipe in recipes:
-            n_labels, accuracy = self.curves(experiment, recipe)
-            late = n_labels >= least
-            found[recipe] = (n_labels[late], *band(accuracy[:, late]))
-        return found
+        return {recipe: _band(*self.curves(experiment, recipe), least) for recipe in recipes}
 
     def at(self, experiment: str, recipe: str, n_labels: int = BUDGET) -> np.ndarray:
         """Accuracies with so many labels, (draws,)."""
@@ -338,6 +503,35 @@ class Results:
     def last(self, experiment: str, recipe: str) -> np.ndarray:
         """Accuracies after the last fit, (draws,)."""
         return np.array([rows[-1].accuracy for rows in self._draws(experiment, recipe)])
+
+    def noise(self, recipe: str, percent: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `curves`, with so many per cent of the labels wrong: 0, or one of NOISE.
+
+        recipe: "margin", "random" or "least confident, article". For 0 per cent it takes the same draws from
+        "better recipe" or "article recipe", which have to be there.
+        """
+        if percent:
+            return self.curves("label noise", f"{recipe}, {percent} % wrong")
+        query, _, article = recipe.partition(", ")
+        n_labels, accuracy = self.curves("article recipe" if article else "better recipe", query)
+        recorded = n_labels % NOISE_EVERY == 0
+        return n_labels[recorded], accuracy[:, recorded]
+
+    def noise_bands(
+        self, recipe: str, least: int = 50
+    ) -> dict[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]:
+        """Learning curves of `noise` for `plots.bands`: one for each rate of wrong labels, as in `bands`."""
+        return {f"{percent} % wrong": _band(*self.noise(recipe, percent), least) for percent in (0, *NOISE)}
+
+    def stops(self, recipe: str) -> tuple[np.ndarray, np.ndarray]:
+        """Labels at which a rule of "stopping" stopped, (draws,), and the accuracies there, (draws,).
+
+        recipe: such as "margin: kappa 0.99". Where a rule did not stop, the labels are infinite and the
+        accuracy is that at the end of the budget.
+        """
+        ends = [rows[-1] for rows in self._draws("stopping", recipe)]
+        n_labels = np.array([row.n_labels if row.n_labels <= LONG_BUDGET else np.inf for row in ends])
+        return n_labels, np.array([row.accuracy for row in ends])
 
     def tenths(self, recipe: str) -> np.ndarray:
         """Accuracies of "test images" on each tenth of them, (draws, 10)."""
@@ -349,6 +543,13 @@ class Results:
 
     def _draws(self, experiment: str, recipe: str) -> list[list[Row]]:
         return [rows for _, rows in sorted(self._runs[experiment, recipe].items())]
+
+
+def _band(
+    n_labels: np.ndarray, accuracy: np.ndarray, least: int
+) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    late = n_labels >= least
+    return n_labels[late], *band(accuracy[:, late])
 
 
 def results(experiments: Sequence[str], seeds: Iterable[int], recompute: bool = False) -> Results:
@@ -421,17 +622,35 @@ def write(rows: Iterable[Row], file: Path = FILE) -> None:
     beside.replace(file)
 
 
+def renew(experiments: Sequence[str], draws: Iterable[int] = range(N_DRAWS), file: Path = FILE) -> None:
+    """Compute these experiments anew, and write a results file that keeps the rows of all others.
+
+    Raises OSError if rows are to be kept and the file is missing or damaged, and RuntimeError as `compute`.
+    """
+    order = {name: place for place, name in enumerate(EXPERIMENTS)}
+    order |= {also: order[name] for name, also in _ALSO.items()}
+    rest = set(order.values()) - {order[name] for name in experiments}
+    kept = [row for row in read(file) if order.get(row.experiment) in rest] if rest else []
+    fresh = compute([name for name in EXPERIMENTS if name in experiments], draws)
+    # The sort keeps rows of the same experiment in their order.
+    write(sorted([*kept, *fresh], key=lambda row: order[row.experiment]), file)
+
+
 def main() -> None:
-    """Compute everything and write the results file."""
-    if len(sys.argv) > 1:
-        sys.exit(f"python -m alhelpers.evidence takes no arguments, not {' '.join(sys.argv[1:])!r}")
+    """Compute the experiments named on the command line, or all, and write the results file."""
+    wanted = sys.argv[1:] or list(EXPERIMENTS)
+    for name in wanted:
+        if name not in EXPERIMENTS:
+            sys.exit(
+                f"there is no experiment {name!r}; give any of {', '.join(EXPERIMENTS)}, or none for all"
+            )
     try:
-        write(compute(list(EXPERIMENTS), range(N_DRAWS)))
+        renew(wanted)
     except (OSError, RuntimeError) as error:
         sys.exit(f"alhelpers: {error}")
     except KeyboardInterrupt:
         sys.exit("alhelpers: interrupted; the results file is as it was")
-    print(f"{FILE.name} is written; renew notebooks 09 and 10 with `make refresh`")
+    print(f"{FILE.name} is written; renew notebooks 09 to 11 with `make refresh`")
     if (np.__version__, scipy.__version__) != MADE_WITH:
         print(f"and let MADE_WITH in evidence.py say {(np.__version__, scipy.__version__)}")
 

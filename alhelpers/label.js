@@ -29,7 +29,7 @@ function render({ model, el }) {
   let since = 0; // when it came
   let sent = null; // what waits for the kernel
   let patience, closed = false;
-  let urls = [];
+  const urls = new Map(); // by digest, of the image on show and those after it: what is next is decoded already
 
   // ---- What there is to see
 
@@ -101,17 +101,23 @@ function render({ model, el }) {
     sent = null;
     const same = shown !== null && shown === content.image;
     shown = content.image;
-    urls.forEach((url) => URL.revokeObjectURL(url));
-    urls = buffers.map((buffer) => URL.createObjectURL(new Blob([buffer], { type: "image/png" })));
+    content.sent.forEach((digest, i) => {
+      urls.set(digest, URL.createObjectURL(new Blob([buffers[i]], { type: "image/png" })));
+    });
+    for (const [digest, url] of urls)
+      if (digest !== shown && !content.next.includes(digest)) {
+        URL.revokeObjectURL(url);
+        urls.delete(digest);
+      }
     if (shown !== null) {
-      image.src = urls[0];
+      image.src = urls.get(shown);
       image.alt = `Image to label: ${content.name}`;
       image.dataset.image = shown;
       caption.textContent = content.name;
     }
-    next.replaceChildren(...urls.slice(1).map((src) => {
+    next.replaceChildren(...content.next.map((digest) => {
       const small = make("img", "al-small", "", { alt: "" });
-      small.src = src;
+      small.src = urls.get(digest);
       return small;
     }));
     progress.textContent = content.progress;
@@ -140,7 +146,7 @@ function render({ model, el }) {
   // ---- What the person does
 
   function send(content) {
-    model.send({ view, ...content });
+    model.send({ view, has: [...urls.keys()], ...content });
   }
 
   function answer(action, label = null) {

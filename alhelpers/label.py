@@ -6,9 +6,10 @@ can be stopped at any moment and run again from its beginning.
 """
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import anywidget
@@ -45,6 +46,13 @@ class LabelWidget(anywidget.AnyWidget):
     log = traitlets.Unicode().tag(sync=True)
     asking = traitlets.Bool(False).tag(sync=True)
     batch = traitlets.Int(0).tag(sync=True)
+
+
+class StillAskingError(RuntimeError):
+    """The loop is not at its end. In a notebook it shows as its one sentence, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [str(self)]
 
 
 class _Batch:
@@ -89,7 +97,7 @@ class Labeler(LedgerOracle):
         self._round = 0
         self._changed = threading.Condition(threading.RLock())
         self._thread: threading.Thread | None = None
-        self._taken_back = False
+        self._taken_back = self._done = False
 
     def play(self, loop: Callable[[], None]) -> LabelWidget:
         """Run a loop that asks this person for labels, beside the notebook; return the widget to be shown.
@@ -99,10 +107,21 @@ class Labeler(LedgerOracle):
         """
         with self._changed:
             self._thread = threading.Thread(target=self._play, args=(loop,), daemon=True)
-            self._batch = None
+            self._batch, self._done = None, False
             self._changed.notify_all()
         self._thread.start()
         return self.widget
+
+    def must_be_done(self) -> None:
+        """Stop a notebook here, in one sentence, while the loop still asks.
+
+        Raises StillAskingError.
+        """
+        if not self._done:
+            raise StillAskingError(
+                "This cell waits for your answers above: give them, then run it again and the cells below. "
+                "To stop earlier, set a smaller label_budget and run all cells; the answers are kept."
+            )
 
     def say(self, text: str) -> None:
         """Show the person a line of text, below the images."""
@@ -113,10 +132,11 @@ class Labeler(LedgerOracle):
     def _play(self, loop: Callable[[], None]) -> None:
         try:
             while True:
-                self._taken_back = False
+                self._taken_back = self._done = False
                 self.widget.log = ""
                 try:
                     loop()
+                    self._done = True
                     self._tell(
                         "That was all. The ledger keeps the labels; Undo still takes the last one back."
                     )
@@ -172,8 +192,9 @@ class Labeler(LedgerOracle):
     def _handle(self, view: str, message: dict) -> None:
         kind, image, batch = message["kind"], message.get("image"), self._batch
         among = batch.digests if batch else []
+        has = message.get("has", ())
         if kind == "next":
-            self._show(view, self._claim(view, among))
+            self._show(view, has, self._claim(view, among))
         elif kind == "hold":
             self._claim(view, [image])
         elif kind == "leave":
@@ -181,7 +202,7 @@ class Labeler(LedgerOracle):
         elif kind == "guess":
             self._send(view, "guess", note=self._guess(batch, image))
         elif kind == UNDO:
-            self._undo(view)
+            self._undo(view, has)
         elif kind in (LABEL, SKIP, UNSURE):
             label = self.ledger.classes[message["label"]] if kind == LABEL else None
             given = dict(round=self._round, milliseconds=message.get("milliseconds"))
@@ -192,21 +213,20 @@ class Labeler(LedgerOracle):
                 said = {LABEL: f"Saved: {label}.", SKIP: "Skipped until later.", UNSURE: "Set aside."}[kind]
             except AlreadyAnswered:
                 following, said = self._claim(view, among), "Somebody else was quicker with that one."
-            self._show(view, following, said)
+            self._show(view, has, following, said)
         else:
             raise ValueError(f"a viewer sent {kind!r}, which nobody understands")
 
-    def _undo(self, view: str) -> None:
+    def _undo(self, view: str, has: Sequence[str]) -> None:
         image = self.ledger.undo(self.labeller, view)
         if image is None:
-            self._show(
-                view, self._claim(view, self._batch.digests if self._batch else []), "Nothing to undo."
-            )
+            among = self._batch.digests if self._batch else []
+            self._show(view, has, self._claim(view, among), "Nothing to undo.")
         elif self._batch and image in self._batch.position:
-            self._show(view, image, "Taken back. Here it is again.")
+            self._show(view, has, image, "Taken back. Here it is again.")
         else:
             self._taken_back, self._batch, self.widget.asking = True, None, False
-            self._show(view, None, "Taken back. The rounds since then are computed anew …")
+            self._show(view, has, None, "Taken back. The rounds since then are computed anew …")
 
     def _claim(self, view: str, among: Sequence[str]) -> str | None:
         return self.ledger.claim(view, among, self.labeller, self.again)
@@ -222,21 +242,24 @@ class Labeler(LedgerOracle):
         first, second = (f"{self.ledger.classes[k]} ({100 * proba[k]:.0f} %)" for k in np.argsort(-proba)[:2])
         return f"The model says {first}, or else {second}."
 
-    def _show(self, view: str, image: str | None, note: str = "") -> None:
+    def _show(self, view: str, has: Sequence[str], image: str | None, note: str = "") -> None:
+        """Have a viewer show an image, and small those after it; `has` are the ones whose pictures it has."""
         batch = self._batch
         if not batch or image not in batch.position:
-            self._send(view, "show", image=None, name="", progress=self._progress(), note=note)
+            self._send(view, "show", image=None, name="", next=[], progress=self._progress(), note=note)
             return
         waiting = self._waiting(batch)
-        shown = [image, *[digest for digest in waiting if digest != image][:N_PREVIEWS]]
+        following = [digest for digest in waiting if digest != image][:N_PREVIEWS]
+        missing = [digest for digest in (image, *following) if digest not in has]
         self._send(
             view,
             "show",
+            pictures={digest: batch.picture(digest) for digest in missing},
             image=image,
             name=batch.images.names[batch.position[image]],
+            next=following,
             progress=self._progress(batch, len(waiting)),
             note=note,
-            pictures=[batch.picture(digest) for digest in shown],
         )
 
     def _progress(self, batch: _Batch | None = None, left: int = 0) -> str:
@@ -249,5 +272,7 @@ class Labeler(LedgerOracle):
             parts.append(f"{seconds:.1f} s a label")
         return " · ".join(parts)
 
-    def _send(self, view: str, kind: str, pictures: Sequence[bytes] = (), **content: object) -> None:
-        self.widget.send({"to": view, "kind": kind, **content}, buffers=list(pictures))
+    def _send(
+        self, view: str, kind: str, pictures: Mapping[str, bytes] = MappingProxyType({}), **content: object
+    ) -> None:
+        self.widget.send({"to": view, "kind": kind, "sent": list(pictures), **content}, [*pictures.values()])

@@ -64,6 +64,9 @@ class LedgerOracle:
         """Run a loop that asks for labels."""
         return loop()
 
+    def must_be_done(self) -> None:
+        """Stop a notebook here while the loop still asks: what follows looks at what came of it."""
+
     def say(self, text: str) -> None:
         """Tell whoever is labelling how it goes."""
         print(text)

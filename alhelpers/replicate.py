@@ -74,6 +74,22 @@ def draw(seed: int, n_pool: int = 4000, n_validation: int = 400, test: bool = Tr
     return Draw(seed, x[:n_pool], y[:n_pool], x[n_pool:], y[n_pool:], x_test, y_test)
 
 
+def with_wrong_labels(images: Draw, rate: float) -> Draw:
+    """The draw with each label in its pool wrong with this probability: any other class, all equally likely.
+
+    Validation and test labels stay right. Which labels are wrong, and how, depends on the draw alone, so
+    every query meets the same ones; those wrong at a low rate are wrong in the same way at a higher.
+
+    Raises ValueError if the rate is no probability.
+    """
+    if not 0 <= rate <= 1:
+        raise ValueError(f"rate is {rate!r}; give a number from 0 to 1")
+    n = len(images.y_pool)
+    rng = np.random.default_rng([images.seed, 1000])  # a stream apart from those of the queries
+    wrong, shift = rng.random(n) < rate, rng.integers(1, N_CLASSES, n)
+    return images._replace(y_pool=np.where(wrong, (images.y_pool + shift) % N_CLASSES, images.y_pool))
+
+
 @cache
 def _mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     x_train, y_train, x_test, y_test = read_mnist()

@@ -1,7 +1,9 @@
 """The committed results are what the experiments give."""
 
 import gzip
+import sys
 from collections import Counter
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -11,6 +13,8 @@ from conftest import EXACT
 from alhelpers import evidence
 from alhelpers.data import N_DRAWS
 from alhelpers.evidence import Results, Row
+from alhelpers.replicate import draw, with_wrong_labels
+from alhelpers.stopping import NET
 
 
 @pytest.fixture(scope="module")
@@ -55,6 +59,120 @@ def test_the_settings_used_are_those_that_the_tuning_draws_prefer(committed):
     assert max(converged, key=mean.get) == f"{evidence.BETTER.query}, C = {evidence.BETTER.C:g}"
     assert best("self-training") == f"self-training, at {evidence.BEST_CONFIDENCE:g}"
     assert best("spreading") == "spreading, alpha 0.9"  # the default of spread_labels
+
+
+def test_the_forecast_is_the_narrowest_that_held_in_95_of_100_tuning_draws_wherever_it_was_scored(committed):
+    found = Results(committed)
+
+    def mean(forecast, measure):
+        return np.mean(found.curves("forecasts", f"{forecast}: {measure}")[1], axis=0)
+
+    held = [name for name in evidence.FORECASTS if min(mean(name, "held")) >= 0.95]
+    narrowest = min(held, key=lambda name: mean(name, "width").mean())
+    assert narrowest == f"stop set: {NET.low:g} to {NET.high:g} of the answers changed"
+
+
+def test_every_query_meets_the_same_wrong_labels_and_more_of_them_at_a_higher_rate():
+    images = draw(5)
+    few, many = (with_wrong_labels(images, rate).y_pool for rate in (0.1, 0.5))
+    wrong = few != images.y_pool
+    assert 0.08 < wrong.mean() < 0.12
+    assert 0.47 < (many != images.y_pool).mean() < 0.53
+    np.testing.assert_array_equal(few[wrong], many[wrong])
+    np.testing.assert_array_equal(few, with_wrong_labels(images, 0.1).y_pool)
+    assert (with_wrong_labels(images, 0.1)._replace(y_pool=0).y_validation == images.y_validation).all()
+    # Every other class as often, whatever the right one is.
+    everywhere = with_wrong_labels(images, 1).y_pool
+    shift = np.bincount((everywhere - images.y_pool) % 10, minlength=10)
+    assert shift[0] == 0
+    assert (np.abs(shift[1:] - 4000 / 9) < 100).all()
+    assert (with_wrong_labels(images, 0).y_pool == images.y_pool).all()
+    other = with_wrong_labels(images._replace(seed=6), 0.1).y_pool != images.y_pool
+    assert (other != wrong).any()
+    with pytest.raises(ValueError, match=r"rate is 5; give a number from 0 to 1"):
+        with_wrong_labels(images, 5)
+
+
+def test_wrong_labels_are_compared_with_right_ones_on_the_same_draws():
+    some = evidence.results(["label noise", "better recipe", "article recipe"], range(7, 11))
+    for recipe, (experiment, query) in {
+        "margin": ("better recipe", "margin"),
+        "least confident, article": ("article recipe", "least confident"),
+    }.items():
+        n_labels, right = some.noise(recipe, 0)
+        assert n_labels.tolist() == list(range(50, 401, 50))
+        np.testing.assert_array_equal(right[:, -1], some.at(experiment, query))
+        at, wrong = some.noise(recipe, 20)
+        np.testing.assert_array_equal(at, n_labels)
+        assert (wrong[:, -1] < right[:, -1]).all()
+    bands = some.noise_bands("random")
+    assert list(bands) == ["0 % wrong", "5 % wrong", "10 % wrong", "20 % wrong"]
+    n_labels, mean, low, high = bands["20 % wrong"]
+    assert n_labels[0] == 50
+    assert mean[-1] == pytest.approx(some.noise("random", 20)[1][:, -1].mean())
+    assert (low < mean).all()
+    assert (mean < high).all()
+
+
+def test_a_rule_that_did_not_stop_stops_at_infinity():
+    rows = [
+        Row("stopping", "margin: kappa 1", 1, 1010, 0.9),
+        Row("stopping", "margin: kappa 1", 0, 1000, 0.8),
+    ]
+    n_labels, accuracy = Results(rows).stops("margin: kappa 1")
+    assert n_labels.tolist() == [1000, np.inf]
+    assert accuracy.tolist() == [0.8, 0.9]
+
+
+def test_rules_stop_at_the_accuracy_that_the_model_had_there(committed):
+    found = Results(committed)
+    stops = [found.stops(f"margin: kappa {kappa}") for kappa in evidence.KAPPAS]
+    for (sooner, worse), (later, better) in pairwise(stops):
+        assert (sooner <= later).all()
+        assert worse.mean() < better.mean()
+    for recipe in ("margin", "margin, 10 % wrong"):
+        numbers, curve = found.curves("stopping", recipe)
+        for kappa in evidence.KAPPAS:
+            for draw_, (n, accuracy) in enumerate(zip(*found.stops(f"{recipe}: kappa {kappa}"), strict=True)):
+                if n in numbers:
+                    assert accuracy == curve[draw_, list(numbers).index(n)]
+
+
+def test_some_experiments_computed_anew_leave_the_others_as_they_were(tmp_path, monkeypatch):
+    old = [
+        Row("judges", "a", 0, 10, 0.1, 1.234),
+        Row("pseudo-labelling", "a", 0, 10, 0.2),
+        Row("pseudo-labels", "a", 0, 10, 0.3),
+        Row("pseudo-labelling", "a", 1, 10, 0.4),
+        Row("test images", "a", 0, 10, 0.5),
+    ]
+    file = tmp_path / "evidence.csv.gz"
+    evidence.write(old, file)
+    new = {
+        "stopping": [Row("stopping", "a", 0, 10, 0.6)],
+        "pseudo-labelling": [Row("pseudo-labels", "b", 0, 10, 0.7), Row("pseudo-labelling", "b", 0, 10, 0.8)],
+    }
+    monkeypatch.setattr(
+        evidence, "compute", lambda names, draws: [row for name in names for row in new[name]]
+    )
+    evidence.renew(["stopping"], range(1), file)
+    assert list(evidence.read(file)) == [*old, *new["stopping"]]
+    evidence.renew(["stopping", "pseudo-labelling"], range(1), file)
+    assert list(evidence.read(file)) == [old[0], *new["pseudo-labelling"], old[4], *new["stopping"]]
+    file.write_bytes(b"")
+    with pytest.raises(OSError, match="is damaged"):
+        evidence.renew(["stopping"], range(1), file)
+    assert file.read_bytes() == b""
+
+
+def test_an_unknown_experiment_ends_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evidence", "stopping", "stoping"])
+    monkeypatch.setattr(evidence, "renew", lambda names: pytest.fail("computed"))
+    with pytest.raises(
+        SystemExit, match="there is no experiment 'stoping'; give any of rounding, article"
+    ) as end:
+        evidence.main()
+    assert "\n" not in str(end.value)
 
 
 def test_results_are_asked_for_by_experiment_and_draw():

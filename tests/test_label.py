@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from alhelpers.images import load_images
-from alhelpers.label import Labeler, class_keys
+from alhelpers.label import Labeler, StillAskingError, class_keys
 from alhelpers.ledger import AlreadyAnswered, Ledger
 from alhelpers.oracle import SimulatedPerson
 
@@ -119,7 +119,8 @@ def test_a_person_s_answers_reach_the_loop_and_skipped_images_come_last(images, 
     first = tab.next()
     assert first == images.digests[0]
     assert len(tab.heard[-1]["pictures"]) == 4, "the image and the next three"
-    second = tab.do("skip", image=first, milliseconds=10)["image"]
+    second = tab.do("skip", image=first, milliseconds=10, has=list(images.digests[:4]))["image"]
+    assert tab.heard[-1]["pictures"] == [], "no picture is sent twice"
     assert second == images.digests[1]
     third = tab.label(second, 1)["image"]
     last = tab.do("cannot tell", image=third, milliseconds=10)["image"]
@@ -139,12 +140,16 @@ def test_undo_brings_the_image_back(images, ledger):
     labeler.play(lambda: got.append(labeler.label(images.take(range(2)))))
     assert tab.do("undo")["note"] == "Nothing to undo."
     first = tab.next()
+    with pytest.raises(StillAskingError, match="waits for your answers"):
+        labeler.must_be_done()
     second = tab.label(first, 2)["image"]
     assert tab.do("undo")["image"] == first
     assert tab.label(first, 0)["image"] == second
     tab.label(second, 1)
     wait_for(lambda: got)
     assert got[0].tolist() == [0, 1]
+    wait_for(lambda: labeler.widget.status.startswith("That was all"))
+    labeler.must_be_done()
 
 
 def learn(person, images, results):

@@ -21,7 +21,7 @@ RMS_TOLERANCE = 1.0
 FIGURES = {
     "01_data": 3, "02_model": 3, "03_ground_truth": 3, "04_clustering": 2,
     "05_random_labeling": 1, "06_active_learning": 5, "07_auto_labeling": 2, "08_results": 2,
-    "09_how_sure_are_we": 6, "10_which_query": 6,
+    "09_how_sure_are_we": 6, "10_which_query": 6, "11_label_it_yourself": 4,
 }  # fmt: skip
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
@@ -189,6 +189,7 @@ def test_a_notebook_runs_with_very_few_images(path, tmp_path):
     wanted = {
         "n_pool": 30, "n_test": 10, "seed": 1, "batch_size": 7, "label_budget": 20, "auto_batch_size": 9,
         "n_repeats": 2, "n_show": 60, "n_clusters": 5, "n_draws": 2, "first_draw": 50,
+        "n_check": 30, "n_stop": 20, "error_rate": 0.3,
     }  # fmt: skip
     known = papermill.inspect_notebook(str(path))
     parameters = {name: value for name, value in wanted.items() if name in known}

@@ -26,6 +26,9 @@ def every_figure():
         "pseudo_labels": plots.pseudo_labels(np.arange(1, 6), np.arange(5), n, accuracy),
         "dots": plots.dots({"a": accuracy, "b": accuracy[:1]}, {"a": 0.65}, "accuracy", "Dots"),
         "bands": plots.bands({"x": (n, accuracy, accuracy - 0.1, accuracy + 0.1)}, {"all": 0.9}),
+        "settling": plots.settling(
+            n, (accuracy, accuracy - 0.1, accuracy + 0.1), np.where(n == n[0], np.nan, 0.9)
+        ),
         "intervals": plots.intervals({"a": (0.01, -0.02, 0.04)}, "gain (points)", "One interval"),
     }
 
