@@ -22,7 +22,6 @@ exclude_patterns = ["README.md"]  # index.md includes it
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3  # links like #what-exact-means
 nb_execution_mode = "off"
-nb_ipywidgets_js = {}  # require.js and a widget manager, from elsewhere
 html_math_renderer = "mathml"  # instead of MathJax
 
 html_theme = "furo"
@@ -39,14 +38,20 @@ pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
 
-def alternative_text(app: Sphinx, docname: str, source: list[str]) -> None:
-    """Put each figure's words where myst-nb looks for them: in its cell's metadata, not the output's."""
+# Needs a program or a running kernel; the picture or the text beside it is shown instead.
+NOT_FOR_A_PAGE = (HISTORY_MIME, "application/vnd.jupyter.widget-view+json")
+
+
+def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
+    """Leave in a notebook what a page can show, and put each figure's words where myst-nb looks for them."""
     if app.env.doc2path(docname).suffix != ".ipynb":
         return
     notebook = json.loads(source[0])
+    notebook["metadata"].pop("widgets", None)  # their state; with it would come scripts from elsewhere
     for cell in notebook["cells"]:
         for output in cell.get("outputs", ()):
-            output.get("data", {}).pop(HISTORY_MIME, None)  # for machines; the text beside it is shown
+            for mime in NOT_FOR_A_PAGE:
+                output.get("data", {}).pop(mime, None)
             if "image/png" in output.get("metadata", {}):
                 cell["metadata"]["mystnb"] = {"image": output["metadata"]["image/png"]}
     source[0] = json.dumps(notebook)
@@ -63,5 +68,5 @@ def formula(translator: HTML5Translator, node: nodes.Element) -> None:
 
 def setup(app: Sphinx) -> None:
     """Called by Sphinx."""
-    app.connect("source-read", alternative_text)
+    app.connect("source-read", prepare)
     app.add_html_math_renderer("mathml", inline_renderers=(formula, None), block_renderers=(formula, None))
