@@ -24,18 +24,13 @@ def build(out: Path) -> None:
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         sources, pages = Path(scratch) / "sources", Path(scratch) / "pages"
         for path in (path for pattern in SOURCES for path in ROOT.glob(pattern)):
+            if not path.is_file():  # JupyterLab's folders of checkpoints
+                continue
             copy = sources / path.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, copy)
         shutil.copy(SITE / "index.md", sources)
-        options = [
-            "--quiet",
-            "--fail-on-warning",
-            "--conf-dir",
-            str(SITE),
-            "--doctree-dir",
-            f"{scratch}/doctrees",
-        ]
+        options = ["--quiet", "--fail-on-warning", f"--conf-dir={SITE}", f"--doctree-dir={scratch}/doctrees"]
         if build_main([*options, str(sources), str(pages)]):
             sys.exit(f"{out} was not built, for the reason above")
         if out.exists():

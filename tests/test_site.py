@@ -172,7 +172,9 @@ def clone(tmp_path):
     """A copy of what the site is made of, to change."""
     root = tmp_path / "clone"
     for folder in ("site", "notebooks", "docs", "benchmarks", "alhelpers"):
-        shutil.copytree(ROOT / folder, root / folder, ignore=shutil.ignore_patterns("*.npz", "*.gz", "__*__"))
+        shutil.copytree(
+            ROOT / folder, root / folder, ignore=shutil.ignore_patterns("*.npz", "*.gz", "__*__", ".*")
+        )
     for path in ROOT.glob("[A-Z]*"):
         if path.is_file():
             shutil.copy(path, root)
@@ -190,6 +192,11 @@ def test_a_new_notebook_appears_with_text_instead_of_its_widget(clone, tmp_path)
     ]
     notebook.metadata.widgets = {"application/vnd.jupyter.widget-state+json": {"state": {"7": {}}}}
     nbformat.write(notebook, clone / "notebooks" / "99_one_more.ipynb")
+    for folder in ("notebooks", "docs"):
+        (clone / folder / ".ipynb_checkpoints").mkdir()
+        (clone / folder / ".ipynb_checkpoints" / "draft-checkpoint.md").write_text(
+            "# Draft", encoding="utf-8"
+        )
     outcome = build(clone, tmp_path / "site")
     assert outcome.returncode == 0, outcome.stderr
     assert "99 · One more" in (tmp_path / "site" / "index.html").read_text(encoding="utf-8")
