@@ -1,4 +1,4 @@
-# Runs the tutorial, its tests, JupyterLab and the benchmark, each in an environment made on first use.
+# Runs the tutorial, its tests, JupyterLab, the web book and the benchmark, each in an environment made on first use.
 # Needs Python 3.11 to 3.13, make, git and a package index; after the installation, no network.
 
 # The environment's folder. Another one beside it: make test VENV=.venv312 PYTHON=python3.12
@@ -18,7 +18,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab bench lint refresh evidence lock clean
+.PHONY: help install run test lab site bench lint refresh evidence lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' Makefile
@@ -45,6 +45,9 @@ lab: install ## open the notebooks in JupyterLab; options in LAB_ARGS
 	  --LabApp.extension_manager=readonly --LabApp.news_url=None \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(LAB_ARGS)
 
+site: install ## make a web book of the committed notebooks in build/site; it needs no network
+	@"$(VENV)/bin/python" site/build.py
+
 bench: install ## time the package against a plain version of the same program
 	@"$(VENV)/bin/python" benchmarks/bench.py
 
@@ -67,7 +70,7 @@ lock: ## write requirements.lock anew from pyproject.toml; newer versions with L
 	"$$scratch/venv/bin/python" -m pip install -qq --disable-pip-version-check uv; \
 	cp requirements.lock "$$scratch/resolved"; \
 	"$$scratch/venv/bin/uv" pip compile pyproject.toml --quiet --python "$$scratch/venv/bin/python" \
-	  --universal --python-version 3.11 --extra test --extra label --extra sweep --extra build --generate-hashes --no-emit-index-url \
+	  --universal --python-version 3.11 --extra test --extra label --extra sweep --extra site --extra build --generate-hashes --no-emit-index-url \
 	  --no-annotate --no-header --no-strip-extras $(LOCK_ARGS) -o "$$scratch/resolved"; \
 	{ printf '%s\n' \
 	  '# Made by `make lock` from pyproject.toml; do not edit.' \
