@@ -73,8 +73,8 @@ def parse_target(text: str) -> Target:
     systems = r"win_amd64|macosx_\d+_\d+_arm64|manylinux_2_\d+_(?:x86_64|aarch64)"
     if not (match := re.fullmatch(rf"({versions})/({systems})", text)):
         raise ValueError(
-            f"{text!r} is no machine to gather packages for; write a Python of 3.11 to 3.13 and a platform, as in "
-            "3.12/win_amd64, 3.13/macosx_14_0_arm64 or 3.12/manylinux_2_28_x86_64 (2.28 is the glibc version)"
+            f"{text!r} is no machine to gather packages for; write Python 3.11 to 3.13 and a platform, as in "
+            "3.12/win_amd64, 3.13/macosx_14_0_arm64 or 3.12/manylinux_2_28_x86_64 (2.28 is glibc's version)"
         )
     python, platform_tag = match.groups()
     tags = (platform_tag,)

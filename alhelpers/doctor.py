@@ -31,8 +31,8 @@ REPOSITORY = Path(__file__).resolve().parent.parent  # not from run.py, which ne
 LOCK = REPOSITORY / "requirements.lock"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 # Measured on Linux: notebook 08, the hungriest, takes 0.85 GB and JupyterLab 0.1 GB; `alhelpers run` takes
-# 2.0 GB with four notebooks at the same time, 1.3 GB with two.
-MEMORY_GB, RUN_GB = 1.0, 2.0
+# 2.0 GB with four notebooks at the same time, 1.3 GB with two, 1.0 GB with one.
+MEMORY_GB, RUN_GB = 1.1, 2.0
 # The environment takes 2.4 GB, and pip unpacks the largest package beside it; `make run` writes 10 MB.
 DISK_GB = 0.1
 DISK_TO_INSTALL_GB = 3.0
@@ -158,7 +158,7 @@ def check_memory() -> str:
     free = psutil.virtual_memory().available / 1e9
     if free < MEMORY_GB:
         raise Problem(
-            f"{free:.1f} GB free, and JupyterLab with notebook 08 takes {MEMORY_GB:g} GB; close other "
+            f"{free:.1f} GB free, and JupyterLab with notebook 08 needs {MEMORY_GB:g} GB; close other "
             "programs, the browser first"
         )
     if free < RUN_GB:
