@@ -176,7 +176,7 @@ def _download(target: Target, lock: Path, wheels: Path, *earlier: Path) -> None:
         if there and not subprocess.run([*command, "--no-index", *there], capture_output=True).returncode:
             print(f"{target.name}: {len(lines)} wheels, all there already", flush=True)
             return
-        print(f"{target.name}: gathering {len(lines)} wheels (some 0.7 GB if pip has none) …", flush=True)
+        print(f"{target.name}: gathering {len(lines)} wheels (some 0.6 GB) …", flush=True)
         if subprocess.run(command).returncode:
             raise OSError(f"pip cannot gather the wheels for {target.name}; it says why above")
     finally:

@@ -224,7 +224,7 @@ def check_kernel() -> str:
     manager, begin = KernelManager(kernel_name="python3"), time.monotonic()
     try:
         spec = manager.kernel_spec
-        file = Path(spec.resource_dir) / "kernel.json"
+        file = _short(Path(spec.resource_dir) / "kernel.json")
     except Exception as error:  # whatever is in that file
         raise Problem(
             f"the kernelspec python3 cannot be read ({error}); write it anew with:", renew
@@ -287,8 +287,9 @@ def check_tensorflow() -> str:
         if "DLL load failed" in why:
             raise Problem(f"{why}; install Microsoft's Visual C++ Redistributable for x64")
         if version:
-            raise Problem(f"{version} can be imported, but the first fit fails: {why}")
-        raise Problem(f"cannot be imported ({why}); mend with:", _install_command("--force-reinstall"))
+            raise Problem(f"{version} can be imported, but the first fit fails: {why.partition(_RESTORE)[0]}")
+        damaged = [] if "No module named" in why else ["--force-reinstall"]
+        raise Problem(f"cannot be imported ({why}); mend with:", _install_command(*damaged))
     if abs(float(accuracy[0]) - article.FIRST_ACCURACY) > article.BAND + 1e-9:
         raise Problem(
             f"{version} gives {accuracy[0]} with the first ten labels, the article {article.FIRST_ACCURACY}; "
@@ -321,6 +322,9 @@ learner.label_manually(10)
 learner.fit(verbose=False)
 print(learner.history[-1].accuracy)
 """
+
+# Where messages about the files in the package begin to say what to do, with long paths.
+_RESTORE = "; restore it with"
 
 # How a process ends whose processor does not know an instruction: on Linux and macOS, and on Windows.
 _ILLEGAL_INSTRUCTION = (-getattr(signal, "SIGILL", 4), 0xC000001D)
@@ -362,8 +366,12 @@ def _ask_kernel(manager: object, log: object) -> dict[str, object]:
 def _whole(file: Path, read: Callable[[], object]) -> str:
     try:
         read()
-    except OSError as error:  # says which file, and how to restore it
-        raise Problem(str(error)) from None
+    except OSError as error:
+        what, restore = (
+            str(error).partition(_RESTORE)[0],
+            f"git -C {_short(file.parent)} checkout -- {file.name}",
+        )
+        raise Problem(f"{what}; restore it with:", restore) from None
     return f"{file.name} is whole"
 
 
@@ -371,7 +379,11 @@ def _required() -> Iterator[Requirement]:
     try:
         from packaging.requirements import Requirement
     except ImportError:
-        from pip._vendor.packaging.requirements import Requirement  # every environment of `make` has pip
+        try:
+            from pip._vendor.packaging.requirements import Requirement  # what it names can then be told
+        except ImportError:
+            command = _install_command()
+            raise Problem("packaging is missing, and most others with it; install them:", command) from None
     texts = (
         [line.partition("--hash")[0] for line in read_lock(LOCK)]
         if LOCK.exists()
