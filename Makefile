@@ -125,7 +125,7 @@ ifneq ($(shell test -x "$(VENV)/bin/python" && cat "$(VENV)/.packages" 2>/dev/nu
 endif
 
 FROM_WHEELS = $(if $(WHEELS),--no-index --find-links "$(WHEELS)")
-IT_NEEDS = $(if $(WHEELS),$(WHEELS)/ is for $(or $(shell cat "$(WHEELS)/FOR.txt" 2>/dev/null),some Python): name such a one with PYTHON=,It needs a package index)
+IT_NEEDS = $(if $(WHEELS),$(WHEELS)/ is for $(or $(shell cat "$(WHEELS)/FOR.txt" 2>/dev/null),other machines); name such a Python with PYTHON=,It needs a package index)
 
 # Always from nothing: pip takes a package whose installation was cut short for complete.
 $(VENV)/.packages: requirements.lock

@@ -134,6 +134,21 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
     print(f"{out} is complete ({size:,.0f} MB); copy it to a stick, {MARK} in it says how to go on")
 
 
+def lines_for(target: Target, lock: Path) -> list[str]:
+    """The lines of a lock that apply to these machines, without markers.
+
+    pip evaluates markers for the Python that it runs on, whatever machines it is told to gather for.
+    """
+    lines = []
+    for line in read_lock(lock):
+        text, *hashes = line.split("--hash")
+        requirement = Requirement(text.strip())
+        if not requirement.marker or requirement.marker.evaluate(target.environment):
+            requirement.marker = None
+            lines.append("--hash".join([f"{requirement} ", *hashes]))
+    return lines
+
+
 def _clone(repository: Path, folder: Path) -> None:
     """Copy what is committed, with enough of git to restore a file, and no trace of where it came from."""
     try:
@@ -157,14 +172,7 @@ def _git(folder: Path, *arguments: str) -> str:
 
 def _download(target: Target, lock: Path, wheels: Path, *earlier: Path) -> None:
     """Put the wheels that a lock names for these machines into a folder, from earlier folders if they can."""
-    # pip evaluates markers for the Python it runs on, whatever --platform says.
-    lines = []
-    for line in read_lock(lock):
-        text, *hashes = line.split("--hash")
-        requirement = Requirement(text.strip())
-        if not requirement.marker or requirement.marker.evaluate(target.environment):
-            requirement.marker = None
-            lines.append("--hash".join([f"{requirement} ", *hashes]))
+    lines = lines_for(target, lock)
     file = wheels.with_name("gather.txt")
     file.write_text("\n".join(lines), encoding="utf-8")
     command = [sys.executable, "-m", "pip", "download", "-qq", "--no-input", "--disable-pip-version-check"]
@@ -172,12 +180,17 @@ def _download(target: Target, lock: Path, wheels: Path, *earlier: Path) -> None:
     if target.tags:
         command += [f"--python-version={target.python}", *(f"--platform={tag}" for tag in target.tags)]
     there = [f"--find-links={folder}" for folder in earlier if folder.is_dir()]
+    # Without a network; then only what is missing; and all of it, should what is there be damaged.
+    ways = [["--no-index", *there], there, []] if there else [[]]
+    complaints = []
+    print(f"{target.name}: gathering {len(lines)} wheels, some 0.6 GB if none is there yet …", flush=True)
     try:
-        if there and not subprocess.run([*command, "--no-index", *there], capture_output=True).returncode:
-            print(f"{target.name}: {len(lines)} wheels, all there already", flush=True)
-            return
-        print(f"{target.name}: gathering {len(lines)} wheels (some 0.6 GB) …", flush=True)
-        if subprocess.run(command).returncode:
-            raise OSError(f"pip cannot gather the wheels for {target.name}; it says why above")
+        for way in ways:
+            done = subprocess.run([*command, *way], stderr=subprocess.PIPE, text=True, errors="replace")
+            if not done.returncode:
+                return
+            complaints.append(done.stderr)
     finally:
         file.unlink()
+    print(complaints[:2][-1], file=sys.stderr, end="")
+    raise OSError(f"pip cannot gather the wheels for {target.name}; it says why above")

@@ -283,7 +283,11 @@ def check_tensorflow() -> str:
             "(notebooks 09 and 10 do without TensorFlow)"
         )
     if done.returncode:
-        why = _last_line(done.stderr) or f"exit code {done.returncode}"
+        why = _last_line(done.stderr)
+        if done.returncode < 0:
+            why = f"ended by {signal.Signals(-done.returncode).name}"
+            if why.endswith("SIGKILL"):
+                raise Problem(f"{why}, as when memory runs short; close other programs, the browser first")
         if "DLL load failed" in why:
             raise Problem(f"{why}; install Microsoft's Visual C++ Redistributable for x64")
         if version:
