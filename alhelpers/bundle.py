@@ -31,7 +31,7 @@ Then open a terminal in the copy.
 
 Linux, macOS
 
-    make install         (names the Python it takes: make install PYTHON=python3.12)
+    make install         (with another Python: make install PYTHON=python3.12)
     make doctor          (checks everything and says what to do)
     make run             (runs all notebooks)
     make lab             (opens them in JupyterLab)
@@ -112,8 +112,10 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
     """
     out = out.resolve()
     everyone = {target.name: target for target in (this_machine(), *map(parse_target, targets))}
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file())):
-        raise ValueError(f"{out} is not an earlier bundle; give a new or an empty folder to --out")
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or _is_as_made(out))):
+        raise ValueError(
+            f"{out} is not an earlier bundle, or has been worked in; give a new or an empty folder to --out"
+        )
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
         fresh = Path(scratch) / "bundle"
@@ -147,6 +149,14 @@ def lines_for(target: Target, lock: Path) -> list[str]:
             requirement.marker = None
             lines.append("--hash".join([f"{requirement} ", *hashes]))
     return lines
+
+
+def _is_as_made(folder: Path) -> bool:
+    """Whether a folder is a bundle, with nothing added or changed."""
+    if not (folder / ".git").is_dir():
+        return False
+    added = _git(folder, "status", "--porcelain", "--ignored").splitlines()
+    return sorted(added) == [f"!! {MARK}", "!! wheels/"]
 
 
 def _clone(repository: Path, folder: Path) -> None:

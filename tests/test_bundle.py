@@ -56,6 +56,7 @@ def repository(tmp_path, monkeypatch):
 def earlier(repository, tmp_path):
     """A bundle that is there already."""
     folder = tmp_path / "build" / "bundle"
+    git(tmp_path, "clone", "-q", str(repository), str(folder))
     wheel(folder / "wheels", "everywhere", "py3-none-any")
     (folder / bundle.MARK).write_text("the last one")
     return folder
@@ -110,10 +111,21 @@ def test_a_damaged_wheel_is_gathered_anew(repository, earlier, tmp_path, monkeyp
     assert (earlier / "wheels" / file.name).read_bytes() == whole
 
 
+def test_a_bundle_that_somebody_has_worked_in_is_left_alone(repository, earlier):
+    (earlier / ".venv").mkdir()
+    (earlier / ".venv" / "pyvenv.cfg").touch()
+    (earlier / "my-notes.txt").write_text("years of work")
+    with pytest.raises(
+        ValueError, match=r"bundle is not an earlier bundle, or has been worked in; give a new"
+    ):
+        bundle.make_bundle(earlier, [], repository)
+    assert (earlier / "my-notes.txt").read_text() == "years of work"
+
+
 def test_wrong_calls_end_in_one_sentence_and_write_nothing(tmp_path, capsys):
     (tmp_path / "thesis.txt").write_text("years of work")
     assert cli.main(["bundle", "--out", str(tmp_path)]) == 2
-    assert "is not an earlier bundle; give a new or an empty folder to --out" in capsys.readouterr().err
+    assert "is not an earlier bundle, or has been worked in; give a new" in capsys.readouterr().err
     assert cli.main(["bundle", "3.12-windows", "--out", str(tmp_path / "bundle")]) == 2
     said = capsys.readouterr().err
     assert said.startswith("alhelpers: '3.12-windows' is no machine to gather packages for; write ")
