@@ -1,5 +1,6 @@
 # Runs the tutorial, its tests, JupyterLab, the web book and the benchmark, each in an environment made on first use.
-# Needs Python 3.11 to 3.13, make, git and a package index; after the installation, no network.
+# Needs Python 3.11 to 3.13, make, git and a package index; after the installation, no network. With a folder
+# wheels/ beside this file, which `make bundle` makes, it needs neither git nor an index.
 
 # The environment's folder. Another one beside it: make test VENV=.venv312 PYTHON=python3.12
 VENV ?= .venv
@@ -7,6 +8,11 @@ VENV ?= .venv
 # little: pyenv has a `python3.12` that only prints a complaint when that version is not active).
 PYTHON ?=
 PYTHONS = python3 python3.13 python3.12 python3.11 python
+# Where the packages come from: a folder, and nowhere else, or if empty a package index.
+WHEELS ?= $(wildcard wheels)
+# Learners' machines to gather packages for, beside this one (docs/offline.md):
+# make bundle BUNDLE_FOR="3.12/win_amd64 3.13/macosx_14_0_arm64"
+BUNDLE_FOR ?=
 # Passed on to JupyterLab, last: make lab LAB_ARGS="--no-browser --port=9999"
 LAB_ARGS ?=
 # Passed on to uv: make lock LOCK_ARGS=--upgrade takes newer versions; without it only what must change does.
@@ -18,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab site bench lint refresh evidence lock clean
+.PHONY: help install run test lab doctor bundle site bench lint refresh evidence lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' Makefile
@@ -44,6 +50,14 @@ lab: install ## open the notebooks in JupyterLab; options in LAB_ARGS
 	@"$(VENV)/bin/jupyter-lab" --LabApp.default_url=/lab/tree/notebooks \
 	  --LabApp.extension_manager=readonly --LabApp.news_url=None \
 	  --LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate $(LAB_ARGS)
+
+# Where the installation fails, Python alone can often say why.
+doctor: ## check that all is there and works, and say what to do where it does not
+	@$(MAKE) --no-print-directory install || [ -x "$(VENV)/bin/python" ]
+	@"$(VENV)/bin/python" -m alhelpers doctor
+
+bundle: install ## gather repository and packages in build/bundle, to install without a network
+	@"$(VENV)/bin/alhelpers" bundle $(BUNDLE_FOR)
 
 site: install ## make a web book of the committed notebooks in build/site; it needs no network
 	@"$(VENV)/bin/python" site/build.py
@@ -113,6 +127,9 @@ ifneq ($(shell test -x "$(VENV)/bin/python" && cat "$(VENV)/.packages" 2>/dev/nu
 .PHONY: $(VENV)/.packages
 endif
 
+FROM_WHEELS = $(if $(WHEELS),--no-index --find-links "$(WHEELS)")
+IT_NEEDS = $(if $(WHEELS),$(WHEELS)/ is for $(or $(shell cat "$(WHEELS)/FOR.txt" 2>/dev/null),other machines); name such a Python with PYTHON=,It needs a package index)
+
 # Always from nothing: pip takes a package whose installation was cut short for complete.
 $(VENV)/.packages: requirements.lock
 	@$(FIND_PYTHON) \
@@ -126,9 +143,9 @@ $(VENV)/.packages: requirements.lock
 	mkdir -p "$(VENV)"; echo $$$$ > "$(VENV)/.made-by-alhelpers"; rm -f "$(VENV)/.packages" "$(VENV)/.installed"; \
 	find "$(VENV)" -mindepth 1 -maxdepth 1 ! -name .made-by-alhelpers -exec rm -rf {} +; \
 	"$$python" -m venv "$(VENV)"; \
-	echo "Installing up to $$(grep -c '^[a-z]' requirements.lock) packages from requirements.lock (a minute or two) …"; \
-	"$(VENV)/bin/python" -m pip install -qq --no-input --disable-pip-version-check --require-hashes -r requirements.lock || { \
-	  echo 'The installation failed; pip says why above. It needs a package index, and make tries again from the start.' >&2; exit 1; \
+	echo "Installing up to $$(grep -c '^[a-z]' requirements.lock) packages from $(if $(WHEELS),$(WHEELS)/ and no network,requirements.lock) (a minute or two) …"; \
+	"$(VENV)/bin/python" -m pip install -qq --no-input --disable-pip-version-check $(FROM_WHEELS) --require-hashes -r requirements.lock || { \
+	  echo 'The installation failed; pip says why above. $(IT_NEEDS), and make tries again from the start.' >&2; exit 1; \
 	}; \
 	mkdir -p "$(VENV)/etc/jupyter/labconfig"; \
 	echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' \

@@ -1,4 +1,8 @@
-"""Run the notebooks, renew their committed outputs, or sweep one over many parameters."""
+"""Run the notebooks, renew their committed outputs, sweep one over many parameters, or see what is wrong."""
+
+# `alhelpers doctor` has to start where packages are missing or Python is too old, and to say so: packages are
+# imported by the commands that need them, and types are not evaluated.
+from __future__ import annotations
 
 import argparse
 import os
@@ -9,16 +13,12 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from tqdm import tqdm
-
-from alhelpers import article, run
-
 if TYPE_CHECKING:
-    from alhelpers import sweep
+    from alhelpers import run, sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0 for success, 1 if a notebook failed, 2 for a wrong call."""
+    """Run a command; return its exit code: 0 for success, 1 if something failed, 2 for a wrong call."""
     parser = argparse.ArgumentParser(prog="alhelpers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (
@@ -40,6 +40,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 "--out", type=Path, default=Path("build/run"), help="folder to write (default %(default)s)"
             )
     _add_sweep(commands)
+    text = "check that everything the tutorial needs is here and works, and say what to do where it does not"
+    commands.add_parser("doctor", help=text, description=text).set_defaults(jobs=None)
+    text = "gather the repository and the packages it needs in a folder, to install from without a network"
+    command = commands.add_parser("bundle", help=text, description=text)
+    command.set_defaults(jobs=None)
+    command.add_argument(
+        "targets",
+        nargs="*",
+        metavar="PYTHON/PLATFORM",
+        help="learners' machines beside this one: 3.12/win_amd64 3.13/macosx_14_0_arm64 …",
+    )
+    command.add_argument(
+        "--out", type=Path, default=Path("build/bundle"), help="folder to write (default %(default)s)"
+    )
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         hint = "; write -p NAME=VALUES, as in -p batch_size=5,10" if options.command == "sweep" else ""
@@ -50,6 +64,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ValueError(f"--jobs is {options.jobs}; give 1 or more")
         if options.command == "sweep":
             return _sweep(options)
+        if options.command == "doctor":
+            from alhelpers import doctor
+
+            return doctor.examine()
+        if options.command == "bundle":
+            from alhelpers import bundle
+
+            bundle.make_bundle(options.out, options.targets)
+            return 0
+        from alhelpers import run
+
         notebooks = options.notebooks or run.find_notebooks()
         for notebook in notebooks:
             if not notebook.is_file():
@@ -117,7 +142,7 @@ def _sweep(options: argparse.Namespace) -> int:
         return 2
 
 
-def _print_plan(plan: "sweep.Plan", store: "sweep.Store", rerun_failed: bool) -> int:
+def _print_plan(plan: sweep.Plan, store: sweep.Store, rerun_failed: bool) -> int:
     from alhelpers import sweep
 
     first = plan.runs[0].parameters
@@ -140,8 +165,10 @@ def _print_plan(plan: "sweep.Plan", store: "sweep.Store", rerun_failed: bool) ->
     return 0
 
 
-def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Store") -> int:
-    from alhelpers import kernels, summary, sweep
+def _do_sweep(options: argparse.Namespace, plan: sweep.Plan, store: sweep.Store) -> int:
+    from tqdm import tqdm
+
+    from alhelpers import kernels, run, summary, sweep
 
     tally = sweep.Tally(len(plan.runs), 0, 0, 0)
     bar = tqdm(total=len(plan.runs), unit="run", disable=None, leave=False, smoothing=0.05)
@@ -204,6 +231,8 @@ def _do_sweep(options: argparse.Namespace, plan: "sweep.Plan", store: "sweep.Sto
 
 
 def _run(options: argparse.Namespace, notebooks: Sequence[Path]) -> int:
+    from alhelpers import article, run
+
     with _Progress(len(notebooks)) as progress:
         outcomes = run.run_notebooks(notebooks, options.out, options.jobs, progress)
     rows = run.read_history(options.out / "history.csv")
@@ -214,6 +243,8 @@ def _run(options: argparse.Namespace, notebooks: Sequence[Path]) -> int:
 
 
 def _refresh(options: argparse.Namespace, notebooks: Sequence[Path]) -> int:
+    from alhelpers import run
+
     with _Progress(len(notebooks)) as progress:
         return _exit_code(run.refresh_notebooks(notebooks, options.jobs, progress))
 
@@ -222,9 +253,11 @@ class _Progress:
     """A line for every notebook that is done, and a bar while a person is looking."""
 
     def __init__(self, total: int) -> None:
+        from tqdm import tqdm
+
         self.bar = tqdm(total=total, unit="notebook", leave=False, disable=None)
 
-    def __enter__(self) -> "_Progress":
+    def __enter__(self) -> _Progress:
         return self
 
     def __exit__(self, *_: object) -> None:

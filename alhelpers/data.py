@@ -150,13 +150,13 @@ def read_mnist(
     except FileNotFoundError:
         raise OSError(
             f"{MNIST_FILE} is missing; "
-            f"restore it with `git -C {MNIST_FILE.parent} checkout -- {MNIST_FILE.name}`"
+            f'restore it with `git -C "{MNIST_FILE.parent}" checkout -- {MNIST_FILE.name}`'
         ) from None
     digest = hashlib.sha256(packed).hexdigest()
     if digest != MNIST_SHA256:
         raise OSError(
             f"{MNIST_FILE} is damaged (SHA-256 {digest[:12]}…, expected {MNIST_SHA256[:12]}…); "
-            f"restore it with `git -C {MNIST_FILE.parent} checkout -- {MNIST_FILE.name}`"
+            f'restore it with `git -C "{MNIST_FILE.parent}" checkout -- {MNIST_FILE.name}`'
         )
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         return tuple(

@@ -594,7 +594,7 @@ def read(file: Path = FILE) -> Iterator[Row]:
 
     Raises OSError if it is missing or damaged.
     """
-    remedy = f"restore it with `git -C {file.parent} checkout -- {file.name}`"
+    remedy = f'restore it with `git -C "{file.parent}" checkout -- {file.name}`'
     try:
         text = gzip.decompress(file.read_bytes()).decode()
         header, *lines = csv.reader(io.StringIO(text))
