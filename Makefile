@@ -1,6 +1,6 @@
-# Runs the tutorial, its tests, JupyterLab, the web book and the benchmark, each in an environment made on first use.
-# Needs Python 3.11 to 3.13, make, git and a package index; after the installation, no network. With a folder
-# wheels/ beside this file, which `make bundle` makes, it needs neither git nor an index.
+# Runs the tutorial, its tests, JupyterLab, the web book, the slides and the benchmark, each in an environment
+# made on first use. Needs Python 3.11 to 3.13, make, git and a package index; after the installation, no
+# network. With a folder wheels/ beside this file, which `make bundle` makes, it needs neither git nor an index.
 
 # The environment's folder. Another one beside it: make test VENV=.venv312 PYTHON=python3.12
 VENV ?= .venv
@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab doctor bundle site bench lint refresh evidence lock clean
+.PHONY: help install run test lab doctor bundle site slides bench lint refresh evidence lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' Makefile
@@ -61,6 +61,9 @@ bundle: install ## gather repository and packages in build/bundle, to install wi
 
 site: install ## make a web book of the committed notebooks in build/site; it needs no network
 	@"$(VENV)/bin/python" site/build.py
+
+slides: install ## make slides of the committed notebooks in build/slides; they need no network
+	@"$(VENV)/bin/python" slides/build.py
 
 bench: install ## time the package against a plain version of the same program
 	@"$(VENV)/bin/python" benchmarks/bench.py
