@@ -117,10 +117,10 @@ def test_metadata_overrules_the_rule():
 def test_what_is_too_long_is_shortened_split_or_said():
     printed = nbformat.v4.new_output("stream", text="\n".join(f"line {k}" for k in range(40)))
     long_paragraph = "This is short. Word " + "word " * 50 + "end."
-    [slide] = deck(new_markdown_cell(long_paragraph), new_code_cell("loop()", outputs=[printed]))
-    assert [cell.source for cell in slide.cells[:2]] == ["Words.", "This is short."]
-    assert slide.cells[2].outputs[0].text.splitlines()[::6] == ["line 0", "line 39"]
-    assert [cell.source for cell in slide.notes] == [long_paragraph, "loop()"]
+    first, second = deck(new_markdown_cell(long_paragraph), new_code_cell("loop()", outputs=[printed]))
+    assert [cell.source for cell in first.cells] == ["Words.", "This is short."]
+    assert second.cells[0].outputs[0].text.splitlines()[::6] == ["line 0", "line 39"]
+    assert [cell.source for cell in (*first.notes, *second.notes)] == [long_paragraph, "loop()"]
     items = "\n".join(f"- item {k}" for k in range(12))
     assert [slide.title for slide in deck(new_markdown_cell(items), new_markdown_cell(items))] == [
         "# Title"
