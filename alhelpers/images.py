@@ -78,6 +78,20 @@ class Images:
         )
         return Images(self.x[chosen], names, digests, self.known[chosen], self.classes, originals)
 
+    def split(self, n_check: int, n_stop: int, seed: int = 0) -> tuple["Images", "Images", "Images"]:
+        """Three random parts, drawn by a seed: n_check images, n_stop others, and the rest as a pool.
+
+        Raises ImagesError if no image would be left for the pool.
+        """
+        if n_check + n_stop >= len(self):
+            raise ImagesError(
+                f"n_check {n_check:,} and n_stop {n_stop:,} leave none of {len(self):,} images to choose; "
+                "give smaller ones, such as a tenth of the images each"
+            )
+        order = np.random.default_rng(seed).permutation(len(self))
+        check, stop, pool = np.split(order, [n_check, n_check + n_stop])
+        return self.take(check), self.take(stop), self.take(pool)
+
     def picture(self, i: int) -> bytes:
         """Image i for the screen: a PNG of the original, upright, reduced to 512 pixels a side if larger.
 

@@ -411,3 +411,13 @@ def test_labels_are_names_or_numbers_of_the_classes():
 def test_loading_images_does_not_load_tensorflow():
     code = "import sys, alhelpers.images; sys.exit('tensorflow' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+def test_a_split_loses_and_repeats_no_image_and_leaves_a_pool():
+    images = load_images(np.arange(20 * 4, dtype=np.uint8).reshape(20, 2, 2))
+    parts = images.split(5, 8, seed=1)
+    assert [len(part) for part in parts] == [5, 8, 7]
+    assert sorted(sum((part.digests for part in parts), ())) == sorted(images.digests)
+    assert parts[0].digests == images.split(5, 8, seed=1)[0].digests != images.split(5, 8, seed=2)[0].digests
+    with pytest.raises(ImagesError, match="n_check 12 and n_stop 8 leave none of 20 images to choose"):
+        images.split(12, 8)

@@ -11,8 +11,10 @@ import urllib.request
 from collections import Counter
 
 import nbformat
+import numpy as np
 import psutil
 import pytest
+from PIL import Image
 
 from alhelpers import load_mnist, run
 from alhelpers.images import load_images
@@ -264,3 +266,31 @@ def test_two_tabs_label_two_hundred_images_of_one_ledger_once_each(lab, browser,
     assert len(labels) == len({event.image for event in labels}) == 200
     assert all(str(truth[event.image]) == event.label for event in labels)
     assert min(Counter(event.who for event in labels).values()) > 50, "one tab did nearly all"
+
+
+def test_names_of_files_and_classes_are_shown_as_text_and_never_run(lab, browser):
+    rng = np.random.default_rng(0)
+    pictures = lab.folder / "pictures"
+    pictures.mkdir()
+    for i in range(30):
+        name = f"<img src=x onerror=window.hacked=1> & 'quoted' {i}.png"
+        Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(pictures / name)
+    (pictures / "broken.png").write_bytes(b"no image")
+    classes = ['"a" & <b>b</b>', "<script>window.hacked=1</script>", "🐈"]
+    write_notebook(
+        lab, "hostile.ipynb", person=True, folder="pictures", classes=",".join(classes), n_check=10,
+        n_stop=10, label_budget=10, ledger_file="hostile.db",
+    )  # fmt: skip
+    images = load_images(pictures, classes=classes)
+    tab = Tab(lab, browser, "hostile.ipynb", dict.fromkeys(images.digests, 1))
+    tab.open()
+    name = images.names[images.digests.index(tab.wait())]
+    assert tab.page.inner_text(".al-caption") == name
+    assert tab.page.locator(".al-class span").all_inner_texts() == classes
+    for _ in range(3):
+        tab.type("2")
+    assert tab.page.inner_text(".al-note") == f"Saved: {classes[1]}."
+    assert tab.page.evaluate("window.hacked") is None
+    tab.page.close()
+    with Ledger(lab.folder / "hostile.db", classes) as ledger:
+        assert ledger.labels_of("me") == dict.fromkeys(tab.said, 1)
