@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab doctor bundle site slides bench lint refresh evidence lock clean
+.PHONY: help install run test lab doctor bundle site bench lint refresh evidence lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' Makefile
@@ -62,6 +62,7 @@ bundle: install ## gather repository and packages in build/bundle, to install wi
 site: install ## make a web book of the committed notebooks in build/site; it needs no network
 	@"$(VENV)/bin/python" site/build.py
 
+.PHONY: slides
 slides: install ## make slides of the committed notebooks in build/slides; they need no network
 	@"$(VENV)/bin/python" slides/build.py
 
