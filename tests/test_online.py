@@ -72,7 +72,7 @@ def test_binder_sees_no_other_file_that_it_would_install_instead():
 
 
 def test_colab_s_cell_leaves_its_packages_alone_and_the_package_does_without_the_others():
-    [cell] = re.findall(r"```python\n(.*?)```", GUIDE, re.DOTALL)
+    [cell] = re.findall(r"```text\n(.*?)```", GUIDE, re.DOTALL)
     clone, install = cell.splitlines()
     assert re.fullmatch(r"!git clone .*--depth 1 https://github\.com/OWNER/NAME (\w+)", clone)
     assert re.fullmatch(r"%pip install .*--no-deps \./" + clone.split()[-1], install)
