@@ -3,7 +3,7 @@
 The notebooks need no tags. By default:
 
 - a heading begins a slide, and its title stays until the next heading;
-- a figure stands below no more than three rows of text and above the sentence that says what to see; the code
+- a figure stands below no more than two rows of text and above the sentence that says what to see; the code
   that drew it is a note;
 - lists, tables and formulas are shown, and of a paragraph the sentences that fit into 40 words;
 - code is shown with what it printed, if both fit on a slide; else only what it printed is. Parameters and
@@ -43,7 +43,7 @@ ROOT = HERE.parent
 ROWS, PROSE_COLUMNS, CODE_COLUMNS = 14, 72, 66
 GAP = 0.6  # between two blocks, in rows
 OUTPUT_ROWS = 12
-LEAD = 3  # rows that may stand above a figure
+LEAD = 2  # rows that may stand above a figure
 WORDS, CAPTION_WORDS = 40, 60
 
 
@@ -102,6 +102,11 @@ def beginning(paragraph: str, most: int) -> str:
         taken = f"{taken} {sentence}".strip()
     taken = re.sub(r"[:;]$", ".", taken)
     return f"*{taken}*" if italic and taken else taken
+
+
+def is_code(cell: NotebookNode) -> bool:
+    """Whether a cell is code, which comes last in the notes: a speaker looks for what to say."""
+    return cell.cell_type == "code"
 
 
 def is_setting_up(cell: NotebookNode) -> bool:
@@ -274,7 +279,7 @@ def as_notebook(deck: Deck) -> NotebookNode:
         parts = [(new_markdown_cell(slide.title), "title")] if slide.title else []
         # A few words alone are written large. (A first slide has a large title already.)
         statement = all(map(is_text, slide.cells)) and slide.rows < 6 and not slide.title.startswith("# ")
-        parts += [(cell, "shown") for cell in slide.cells] + [(cell, "note") for cell in slide.notes]
+        parts += [(cell, "shown") for cell in slide.cells] + [(cell, "note") for cell in sorted(slide.notes, key=is_code)]
         for k, (cell, part) in enumerate(parts):
             cell = copy.deepcopy(cell)
             cell.id = f"{len(cells)}"  # a code cell may be shown and noted
