@@ -279,7 +279,9 @@ def as_notebook(deck: Deck) -> NotebookNode:
         parts = [(new_markdown_cell(slide.title), "title")] if slide.title else []
         # A few words alone are written large. (A first slide has a large title already.)
         statement = all(map(is_text, slide.cells)) and slide.rows < 6 and not slide.title.startswith("# ")
-        parts += [(cell, "shown") for cell in slide.cells] + [(cell, "note") for cell in sorted(slide.notes, key=is_code)]
+        parts += [(cell, "shown") for cell in slide.cells] + [
+            (cell, "note") for cell in sorted(slide.notes, key=is_code)
+        ]
         for k, (cell, part) in enumerate(parts):
             cell = copy.deepcopy(cell)
             cell.id = f"{len(cells)}"  # a code cell may be shown and noted
