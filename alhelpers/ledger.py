@@ -558,7 +558,7 @@ class Ledger:
                 if [name] != list(classes[k : k + 1]):
                     raise LedgerError(
                         f"{self.file} has {name!r} as class {k}, which differs from the classes given; "
-                        f"give {', '.join(there)}, and new ones after those, or another ledger file"
+                        f"give {', '.join(map(repr, there))}, then new ones, or another ledger file"
                     )
             for statement in () if there else SCHEMA:
                 self._db.execute(statement)
