@@ -41,8 +41,9 @@ run: install ## execute the notebooks into build/run and compare with the articl
 # Outputs are compared where the figures are exact; elsewhere the notebooks have to run without an error.
 NBVAL = $(if $(filter x86_64 amd64,$(shell uname -m)),--nbval,--nbval-lax)
 
+# Two processes, for two processor cores; a file is done by one of them, so a notebook has one kernel.
 test: lint ## lint, then check the notebooks' committed outputs and run the tests
-	"$(VENV)/bin/python" -m pytest $(NBVAL) notebooks tests
+	"$(VENV)/bin/python" -m pytest -n 2 --dist loadfile $(NBVAL) notebooks tests
 
 # Its root is this folder, so that links to the package and results in build/run open too. News, the check for
 # a new version and the extension catalogue are all that would use the network.

@@ -79,18 +79,26 @@ class Images:
         return Images(self.x[chosen], names, digests, self.known[chosen], self.classes, originals)
 
     def split(self, n_check: int, n_stop: int, seed: int = 0) -> tuple["Images", "Images", "Images"]:
-        """Three random parts, drawn by a seed: n_check images, n_stop others, and the rest as a pool.
+        """Three random parts: n_check images, n_stop others, and the rest as a pool.
+
+        Chance goes by seed and digest, so that equal images stay together (which may add some to a part), and
+        images added later leave nearly all others where they were.
 
         Raises ImagesError if no image would be left for the pool.
         """
-        if n_check + n_stop >= len(self):
+        place = [hashlib.sha256(f"{seed} {digest}".encode()).digest() for digest in self.digests]
+        order = sorted(range(len(self)), key=place.__getitem__)
+        ends = [n_check, n_check + n_stop]
+        for k, end in enumerate(ends):
+            while 0 < end < len(self) and place[order[end]] == place[order[end - 1]]:
+                end += 1
+            ends[k] = end
+        if ends[1] >= len(self):
             raise ImagesError(
                 f"n_check {n_check:,} and n_stop {n_stop:,} leave none of {len(self):,} images to choose; "
                 "give smaller ones, such as a tenth of the images each"
             )
-        order = np.random.default_rng(seed).permutation(len(self))
-        check, stop, pool = np.split(order, [n_check, n_check + n_stop])
-        return self.take(check), self.take(stop), self.take(pool)
+        return self.take(order[: ends[0]]), self.take(order[ends[0] : ends[1]]), self.take(order[ends[1] :])
 
     def picture(self, i: int) -> bytes:
         """Image i for the screen: a PNG of the original, upright, reduced to 512 pixels a side if larger.
@@ -124,7 +132,7 @@ def load_images(
     size: int | tuple[int, int] | None = None,
     colour: bool | None = None,
     labels: Sequence | np.ndarray | bool | None = None,
-    classes: Sequence[str] | None = None,
+    classes: Sequence[str] | str | None = None,
 ) -> Images:
     """Images from a folder, a .npz file or an array.
 
@@ -142,9 +150,9 @@ def load_images(
     labels : sequence of n names or whole numbers, optional
         The known labels of an array; None or -1 where there is none. False: none are known, whatever the
         sub-folders or `y` say.
-    classes : sequence of 2 to 36 names, optional
-        A label has to be one of them, or a number that counts them from 0. By default the sub-folders or
-        names that occur, sorted, or "0" up to the largest number.
+    classes : sequence of 2 to 36 names, or text with commas between them, optional
+        A label has to be one of them, or a number that counts them from 0; a sub-folder that is none of them
+        is no label. By default the sub-folders or names that occur, sorted, or "0" up to the largest number.
 
     An image is turned upright (EXIF) and laid on white if transparent; 16-bit grey levels are divided by 257;
     grey is Pillow's luma. An image of another size is then fitted into the frame whole, with its proportions
@@ -159,6 +167,8 @@ def load_images(
         If there is no usable image, or arrays, labels, classes or size cannot be used; one sentence.
     """
     frame = None if size is None else _frame(size)
+    if isinstance(classes, str):
+        classes = [name.strip() for name in classes.split(",") if name.strip()] or None
     classes = None if classes is None else _check_classes(classes)
     if not isinstance(source, str | os.PathLike):
         return _from_array(np.asarray(source), frame, colour, labels, classes)
@@ -184,6 +194,8 @@ def _from_folder(
         raise ImagesError(f"{str(folder)!r} holds no .png, .jpg or .jpeg file; {why}")
     # Classes come from all files, so that a repaired one does not change them.
     labels = [name.split("/")[0] if labelled and "/" in name else None for name, _ in files]
+    if classes is not None:
+        labels = [label if label in classes else None for label in labels]
     known, classes = _number(labels, classes)
     x = np.empty((len(files), *frame, 3)[: 4 if colour else 3], np.uint8)
     good, digests = [], []

@@ -40,7 +40,7 @@ function render({ model, el }) {
   const figure = make("figure", "al-figure");
   const image = make("img", "al-image");
   const caption = make("figcaption", "al-caption");
-  const waiting = make("div", "al-waiting");
+  const waiting = make("div", "al-waiting", "", { role: "status" });
   // Few pixels are shown as such; a photograph is not.
   image.addEventListener("load", () => image.classList.toggle("al-coarse", image.naturalWidth < 128));
   figure.append(image, caption, waiting);
@@ -152,29 +152,41 @@ function render({ model, el }) {
   function answer(action, label = null) {
     if (sent !== null || (shown === null && action !== "undo")) return;
     sent = { kind: action, image: shown, label, milliseconds: Math.round(performance.now() - since) };
-    send(sent);
+    patience = setTimeout(unheard, PATIENCE);
+    try {
+      send(sent);
+    } catch {
+      unheard(); // the kernel has ended, or was started again
+    }
     refresh();
-    patience = setTimeout(() => {
-      say("The kernel does not answer, so the last answer may not be saved; all before it are. " +
-          "If the kernel has ended, run the notebook's cells again: it goes on from there.", true);
-      sent = null;
-      refresh();
-    }, PATIENCE);
+  }
+
+  function unheard() {
+    clearTimeout(patience);
+    sent = null;
+    say("The kernel does not answer. All answers before this one are kept; this one may not be. If the kernel " +
+        "was started again, run the notebook's cells again: it goes on from there.", true);
+    refresh();
   }
 
   function onKey(event) {
     if (event.ctrlKey || event.altKey || event.metaKey) return;
-    const label = keys.indexOf(event.key.toLowerCase());
+    event.stopPropagation(); // JupyterLab has shortcuts for most letters and digits: d d deletes the cell
+    if (event.repeat && ["Enter", " "].includes(event.key)) event.preventDefault(); // would press a button again
     const action = KEYS[event.key];
+    let label = keys.indexOf(event.key.toLowerCase());
+    // On keyboards that need Shift for digits, or write other letters, the place of the key counts.
+    if (label < 0 && !action) label = keys.indexOf(event.code.replace(/^(Digit|Numpad|Key)/, "").toLowerCase());
     if (label < 0 && !action) return;
     event.preventDefault();
-    event.stopPropagation(); // JupyterLab has shortcuts of its own for most letters and digits
     if (event.repeat) return;
     if (label >= 0) answer("label", label);
     else answer(action);
   }
 
   root.addEventListener("keydown", onKey);
+  // JupyterLab asks the element that has the focus.
+  root.querySelectorAll("button, .al-log").forEach((node) => node.setAttribute("data-lm-suppress-shortcuts", "true"));
   // A click anywhere in the widget lets the keys work, without a button keeping the focus on what is past.
   root.addEventListener("mousedown", (event) => event.stopPropagation());
   root.addEventListener("click", (event) => {

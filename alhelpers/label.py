@@ -1,16 +1,18 @@
 """A person as the oracle: a widget that shows the images the learner asks about and keeps every answer.
 
 Works where Jupyter widgets do. The loop that asks runs in a thread beside the notebook, so that the kernel
-stays free to hear what the person does; `Labeler.play` starts it. All that counts is in the ledger: the loop
-can be stopped at any moment and run again from its beginning.
+stays free to hear what the person does; `Labeler.play` starts it and `stop` ends it. All that counts is in
+the ledger, so a loop can be ended at any moment and run again from its beginning.
 """
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
+from weakref import WeakSet
 
 import anywidget
 import numpy as np
@@ -48,8 +50,8 @@ class LabelWidget(anywidget.AnyWidget):
     batch = traitlets.Int(0).tag(sync=True)
 
 
-class StillAskingError(RuntimeError):
-    """The loop is not at its end. In a notebook it shows as its one sentence, without a traceback."""
+class NotDoneError(RuntimeError):
+    """There is nothing to look at yet. In a notebook it shows as its one sentence, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:
         return [str(self)]
@@ -70,7 +72,7 @@ class _Again(BaseException):
 
 
 class _Replaced(BaseException):
-    """Ends a pass of the loop: another loop has been started."""
+    """Ends a loop: it was stopped, or another has been started."""
 
 
 class Labeler(LedgerOracle):
@@ -89,93 +91,143 @@ class Labeler(LedgerOracle):
     `labeler.play(loop)` shows the widget and runs the loop.
     """
 
+    # Running all cells again makes a new labeler, whose loop takes the place of the one before: two that do
+    # the same would write into the same variables.
+    _playing: ClassVar[dict[tuple[Path, str, bool], "Labeler"]] = {}
+
     def __init__(self, ledger: Ledger, labeller: str = "me", again: bool = False) -> None:
         super().__init__(ledger, labeller, again)
         self.widget = LabelWidget(classes=list(ledger.classes), shortcuts=class_keys(ledger.classes))
         self.widget.on_msg(self._receive)
+        self._changed = threading.Condition(threading.RLock())
+        self._loop: Callable[[], None] | None = None
+        self._thread: threading.Thread | None = None
+        self._former: WeakSet[threading.Thread] = WeakSet()
         self._batch: _Batch | None = None
         self._round = 0
-        self._changed = threading.Condition(threading.RLock())
-        self._thread: threading.Thread | None = None
         self._taken_back = self._done = False
+        self._failure = ""
 
     def play(self, loop: Callable[[], None]) -> LabelWidget:
         """Run a loop that asks this person for labels, beside the notebook; return the widget to be shown.
 
         The loop has to begin at the beginning (`learner.reset()`, or a new learner): it is run again when the
-        person takes back an answer that an earlier round has used, and the ledger answers what it can.
+        person takes back an answer that an earlier round has used, and the ledger answers what it can. A loop
+        that runs already, of this person and ledger, is ended first.
         """
+        key = self.ledger.file.resolve(), self.labeller, self.again
+        if before := self._playing.get(key):
+            before.stop()
+        self._playing[key] = self
         with self._changed:
-            self._thread = threading.Thread(target=self._play, args=(loop,), daemon=True)
-            self._batch, self._done = None, False
-            self._changed.notify_all()
+            self._loop, self._failure = loop, ""
+            self._thread = threading.Thread(target=self._play, daemon=True)
         self._thread.start()
         return self.widget
 
-    def must_be_done(self) -> None:
-        """Stop a notebook here, in one sentence, while the loop still asks.
+    def stop(self) -> None:
+        """End the loop, when it next asks or says something; the ledger keeps what was answered."""
+        with self._changed:
+            if self._thread:
+                self._former.add(self._thread)
+            self._thread, self._done = None, False
+            self._pause("This was stopped; another loop may be running.")
+            self._changed.notify_all()
 
-        Raises StillAskingError.
+    def must_be_done(self) -> None:
+        """Stop a notebook here, in one sentence, unless the loop has come to its end.
+
+        Raises NotDoneError: the loop asks, or has failed, or was not started.
         """
-        if not self._done:
-            raise StillAskingError(
-                "This cell waits for your answers above: give them, then run it again and the cells below. "
-                "To stop earlier, set a smaller label_budget and run all cells; the answers are kept."
-            )
+        with self._changed:
+            # What is in the ledger already takes a moment to be computed anew.
+            while self._thread and not (self._done or self._failure or self._asks()):
+                self._changed.wait(POLL)
+            if self._failure:
+                raise NotDoneError(self._failure)
+            if not self._done:
+                raise NotDoneError(
+                    "This cell waits for your answers above: give them, then run it and the cells below. "
+                    "To stop earlier, set a smaller label_budget and run all cells; the answers are kept."
+                )
 
     def say(self, text: str) -> None:
         """Show the person a line of text, below the images."""
-        self.widget.log = f"{self.widget.log}\n{text}".strip()
+        with self._turn():
+            self.widget.log = f"{self.widget.log}\n{text}".strip()
 
     # ---- In the loop's thread
 
-    def _play(self, loop: Callable[[], None]) -> None:
+    def _play(self) -> None:
         try:
             while True:
-                self._taken_back = self._done = False
-                self.widget.log = ""
+                with self._turn():
+                    self._taken_back = self._done = False
+                    self.widget.log = ""
                 try:
-                    loop()
-                    self._done = True
-                    self._tell(
-                        "That was all. The ledger keeps the labels; Undo still takes the last one back."
-                    )
-                    with self._changed:
+                    self._loop()
+                    with self._turn():
+                        self._done = True
+                        self._pause("That was all; the ledger keeps the labels. Undo still takes back.")
+                        self._changed.notify_all()
                         self._wait_until(lambda: False)
                 except _Again:
                     continue
         except _Replaced:
             pass
         except Exception as problem:  # a person sees no traceback of a thread
-            self._tell(f"The loop has stopped: {type(problem).__name__}: {problem}")
+            with suppress(_Replaced), self._turn():
+                name = "" if isinstance(problem, LedgerError) else f"{type(problem).__name__}: "
+                self._failure = f"The loop has stopped: {name}{problem}. Mend that and run the cells again."
+                self._pause(self._failure)
+                self._changed.notify_all()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """What only the loop that is on may do; it ends the thread of one that is not."""
+        current = threading.current_thread()
+        with self._changed:
+            if current in self._former:
+                raise _Replaced
+            if current is not self._thread:
+                raise RuntimeError(
+                    "nobody can answer while a cell runs; put the loop into a function and end the cell with "
+                    "`labeler.play(function)`"
+                )
+            yield
 
     def _ask(self, images: "Images", round: int, guess: Guess | None) -> None:
-        if threading.current_thread() is not self._thread:
-            raise RuntimeError(
-                "nobody can answer while a cell runs; put the loop into a function and end the cell with "
-                "`labeler.play(function)`"
-            )
         batch = _Batch(images, round, guess)
-        with self._changed:
+        with self._turn():
+            if self._taken_back:
+                raise _Again
             self._batch, self._round = batch, round
-            self._tell("Others have the images that are left of this round. Waiting for them …")
+            self.widget.status = "Others have the images that are left of this round. Waiting for them …"
             self.widget.asking = True
             self.widget.batch += 1
+            self._changed.notify_all()
             self._wait_until(lambda: not self._waiting(batch))
-            self._batch = None
-            self.widget.asking = False
-            self._tell("The model is learning …")
+            self._pause("The model is learning …")
 
     def _wait_until(self, done: Callable[[], bool]) -> None:
-        while not done():
+        while True:
+            try:
+                if done():
+                    return
+            except LedgerError as problem:  # a full disk or a locked file, for a time
+                self.widget.status = str(problem)
             self._changed.wait(POLL)
             if threading.current_thread() is not self._thread:
                 raise _Replaced
             if self._taken_back:
                 raise _Again
 
-    def _tell(self, status: str) -> None:
-        self.widget.status = status
+    def _asks(self) -> bool:
+        return self._batch is not None and bool(self._waiting(self._batch))
+
+    def _pause(self, status: str) -> None:
+        """Ask nothing for now."""
+        self._batch, self.widget.asking, self.widget.status = None, False, status
 
     # ---- On messages from viewers
 
@@ -213,6 +265,8 @@ class Labeler(LedgerOracle):
                 said = {LABEL: f"Saved: {label}.", SKIP: "Skipped until later.", UNSURE: "Set aside."}[kind]
             except AlreadyAnswered:
                 following, said = self._claim(view, among), "Somebody else was quicker with that one."
+                if image in self.ledger.labels_of(self.labeller):
+                    said = "That one had your answer already; Backspace takes the last one back."
             self._show(view, has, following, said)
         else:
             raise ValueError(f"a viewer sent {kind!r}, which nobody understands")
@@ -225,8 +279,11 @@ class Labeler(LedgerOracle):
         elif self._batch and image in self._batch.position:
             self._show(view, has, image, "Taken back. Here it is again.")
         else:
-            self._taken_back, self._batch, self.widget.asking = True, None, False
-            self._show(view, has, None, "Taken back. The rounds since then are computed anew …")
+            self._taken_back = True
+            self._pause("The rounds since then are computed anew …")
+            if self._failure:
+                self.play(self._loop)
+            self._show(view, has, None, "Taken back.")
 
     def _claim(self, view: str, among: Sequence[str]) -> str | None:
         return self.ledger.claim(view, among, self.labeller, self.again)
@@ -256,7 +313,8 @@ class Labeler(LedgerOracle):
             "show",
             pictures={digest: batch.picture(digest) for digest in missing},
             image=image,
-            name=batch.images.names[batch.position[image]],
+            # Without its sub-folder, which may be the answer.
+            name=batch.images.names[batch.position[image]].rsplit("/", 1)[-1],
             next=following,
             progress=self._progress(batch, len(waiting)),
             note=note,

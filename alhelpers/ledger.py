@@ -558,7 +558,7 @@ class Ledger:
                 if [name] != list(classes[k : k + 1]):
                     raise LedgerError(
                         f"{self.file} has {name!r} as class {k}, which differs from the classes given; "
-                        f"give {list(there)}, and new ones after those"
+                        f"give {', '.join(map(repr, there))}, then new ones, or another ledger file"
                     )
             for statement in () if there else SCHEMA:
                 self._db.execute(statement)
@@ -599,6 +599,10 @@ def _check_name(what: str, name: object) -> None:
 
 
 def _check_classes(classes: Sequence[str]) -> None:
+    if not len(classes):
+        raise LedgerError(
+            "no classes are known; name 2 to 36 of them, or sort the images into a sub-folder for each"
+        )
     if isinstance(classes, str) or not 2 <= len(classes) <= 36:
         raise LedgerError(f"the classes are {classes!r}; give a list of 2 to 36 names")
     for k, name in enumerate(classes):

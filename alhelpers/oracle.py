@@ -19,6 +19,13 @@ Guess = Callable[[int], np.ndarray]
 """From the position of an image among those asked about to the model's class probabilities."""
 
 
+class OracleError(ValueError):
+    """What an oracle cannot answer. In a notebook it shows as its one sentence, without a traceback."""
+
+    def _render_traceback_(self) -> list[str]:
+        return [f"{type(self).__name__}: {self}"]
+
+
 class LedgerOracle:
     """Somebody who is asked for labels and whose answers go into a ledger; a subclass says how to ask.
 
@@ -42,10 +49,11 @@ class LedgerOracle:
         guess : the model's opinion, for a person who wants to see it
         """
         answers = self._answers(images)
-        # Files with the same bytes are one image, and are asked about once.
-        missing = list({images.digests[i]: i for i in np.flatnonzero(answers == WAITING)[::-1]}.values())[
-            ::-1
-        ]
+        missing, seen = [], set()
+        for i in np.flatnonzero(answers == WAITING):
+            if images.digests[i] not in seen:  # files with the same bytes are one image
+                missing.append(i)
+                seen.add(images.digests[i])
         if missing:
             self._ask(images.take(missing), round, guess and (lambda i: guess(missing[i])))
             answers = self._answers(images)
@@ -93,7 +101,7 @@ class SimulatedPerson(LedgerOracle):
     seed : decides which, image by image, so the order of the questions does not matter
     seconds_per_label : what the ledger says an answer took
 
-    Raises ValueError if the error rate is no share, or, when asked, if an image has no known label.
+    Raises OracleError if the error rate is no share, or, when asked, if an image has no known label.
     """
 
     def __init__(
@@ -107,14 +115,17 @@ class SimulatedPerson(LedgerOracle):
     ) -> None:
         super().__init__(ledger, labeller, again)
         if not 0 <= error_rate <= 1:
-            raise ValueError(f"error_rate is {error_rate!r}; give a share from 0 to 1")
+            raise OracleError(f"error_rate is {error_rate!r}; give a share from 0 to 1")
         self.error_rate, self.seed, self.seconds_per_label = error_rate, seed, seconds_per_label
 
     def _ask(self, images: "Images", round: int, guess: Guess | None) -> None:
         classes = self.ledger.classes
         for digest, name, known in zip(images.digests, images.names, images.known, strict=True):
             if known < 0:
-                raise ValueError(f"a simulated person cannot answer for {name!r}, whose label is not known")
+                raise OracleError(
+                    f"a simulated person cannot answer for {name!r}, whose label is not known; "
+                    "let a person answer, or sort the images into a sub-folder for each class"
+                )
             rng = np.random.default_rng([self.seed, int(digest[:16], 16)])
             wrong = rng.random() < self.error_rate
             label = (known + rng.integers(1, len(classes))) % len(classes) if wrong else known

@@ -94,6 +94,7 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
         namespace = get_ipython().user_ns
     declared = set(namespace.get("__annotations__", ()))
     for name in declared - set(RULES):
+        namespace["__annotations__"].pop(name)  # or it would still be there when it has been corrected
         raise ParameterError(
             f"the parameters cell declares {name!r}, which is no known parameter{nearest(name, RULES)}"
         )
@@ -137,7 +138,7 @@ def _check_value(name: str, value: object, rule: Rule) -> None:
         return
     types = (int, float) if rule.type is float else (rule.type,)
     right_type = isinstance(value, types) and (rule.type is bool or not isinstance(value, bool))
-    size = len(value) if right_type and rule.type is str else value
+    size = len(value.strip()) if right_type and rule.type is str else value
     if not (right_type and rule.least <= size <= rule.most and math.isfinite(size)):
         raise ParameterError(f"{name} is {value!r}; give {rule.allowed()}")
 

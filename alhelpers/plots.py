@@ -72,16 +72,22 @@ def digit(image: np.ndarray, label: int) -> Picture:
     return figure
 
 
-def sheet(images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 10) -> Picture:
-    """Images, (n, height, width), in a grid, each with a caption under it. Notebooks 01, 02, 03 and 06."""
+def sheet(
+    images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 10, ink: bool = True
+) -> Picture:
+    """Images in a grid, each with a caption under it. Notebooks 01, 02, 03, 06 and 11.
+
+    (n, height, width), with high grey levels dark (`ink`) or bright; or colours, (n, height, width, 3).
+    """
     if not len(images):
         images, captions = np.zeros((1, 28, 28), np.uint8), ["none"]
-    n, height, width = images.shape
+    n, height, width = images.shape[:3]
     rows = -(-n // columns)
     # One picture of all of them: an axes for each would take ten times as long to draw.
     row = height + round(height * (0.5 if any(captions) else 0.2))
     column = width + round(width * 0.15)
-    canvas = np.full((rows * row, columns * column), images.min(), images.dtype)
+    paper = images.min() if ink and images.ndim == 3 else 255
+    canvas = np.full((rows * row, columns * column, *images.shape[3:]), paper, images.dtype)
     figure = Picture(alt, 0.8 * columns, 0.8 * columns * canvas.shape[0] / canvas.shape[1])
     axes = figure.subplots()
     axes.set_axis_off()
@@ -89,7 +95,7 @@ def sheet(images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 
         top, left = i // columns * row, i % columns * column
         canvas[top : top + height, left : left + width] = image
         axes.text(left + width / 2, top + height, caption, fontsize=9, ha="center", va="top")
-    axes.imshow(canvas, cmap="gray_r")
+    axes.imshow(canvas, cmap="gray_r" if ink else "gray")
     return figure
 
 

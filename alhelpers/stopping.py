@@ -120,15 +120,15 @@ class Monitor:
 
     def _line(self) -> str:
         row = self.rows[-1]
-        line = f"{row.n_labels:,} labels, {row.minutes:.1f} min: {_percent(row.accuracy)}"
-        line = line.replace(")", f" on {len(self._y_check):,} check images)")
+        line = f"{row.n_labels:,} labels, {row.minutes:.1f} min: "
+        line += _percent(row.accuracy, f" on {len(self._y_check):,} check images")
         if len(self.rows) == 1:
             return line
         batch = row.n_labels - self.rows[-2].n_labels
         line += f"; {100 * row.changed:.1f} % of answers changed, kappa {row.kappa:.3f}"
         line += f"; next {'ten' if batch == 10 else batch or 'batch'}: {_points(row.next_gain)}"
         if self.stable:
-            line += f"; settled: kappa of {self._window} rounds at least {self._threshold:g}"
+            line += f"; settled: mean kappa of {self._window} rounds at least {self._threshold:g}"
         return line
 
     def __repr__(self) -> str:
@@ -150,9 +150,9 @@ def _count_changed(before: np.ndarray, after: np.ndarray) -> int:
     return int(np.count_nonzero(np.asarray(before) != np.asarray(after)))
 
 
-def _percent(share: Interval) -> str:
+def _percent(share: Interval, on: str = "") -> str:
     estimate, low, high = (f"{100 * part:.1f}" for part in share)
-    return f"{estimate} % right ({low} to {high})"
+    return f"{estimate} % right ({low} to {high}{on})"
 
 
 def _points(gain: Interval) -> str:

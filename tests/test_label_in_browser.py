@@ -207,10 +207,18 @@ def test_forty_labels_by_clicks_and_keys_survive_everything(lab, browser, truth)
         tab.type()
 
     (kernel,) = lab.kernels()
-    tab.wait()
+    unsaved = tab.wait()
     kernel.send_signal(signal.SIGKILL)
     tab.page.wait_for_selector(".jp-Dialog", timeout=SECONDS)
     tab.page.keyboard.press("Escape")
+    tab.page.click(".al-answers button >> nth=0")
+    tab.page.wait_for_function(
+        "() => document.querySelector('.al-trouble').textContent.startsWith('The kernel does not answer')"
+    )
+    assert tab.wait() == unsaved, "what is not saved stays"
+    tab.page.locator(".al-answers button >> nth=0").focus()
+    tab.page.keyboard.type("zdd")  # in JupyterLab, d d deletes the cell
+    assert tab.page.locator(".al-label").count() == 1
     tab.open()
     for _ in range(8):
         tab.click()

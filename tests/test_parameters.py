@@ -59,6 +59,7 @@ def test_sensible_values_pass(changes):
         ({"price_per_label": float("nan")}, "price_per_label is nan"),
         ({"price_per_label": float("inf")}, "price_per_label is inf"),
         ({"labeller": ""}, "labeller is ''; give text that is not empty"),
+        ({"labeller": "  "}, "labeller is '  '; give text that is not empty"),
         ({"folder": 3}, "folder is 3; give text"),
         ({"folder": None}, "folder is None; give text"),
         ({"error_rate": 1.5}, "error_rate is 1.5; give a number from 0 to 1"),
@@ -118,3 +119,10 @@ def test_the_same_parameter_means_the_same_everywhere():
                 lines.setdefault(name, {})[parameter["default"], parameter["help"]] = path.name
     for name, variants in lines.items():
         assert len(variants) == 1, f"{name} differs between notebooks: {variants}"
+
+
+def test_a_corrected_name_is_forgotten_in_a_kernel_that_goes_on():
+    variables = namespace(foldr="")
+    with pytest.raises(ParameterError, match="did you mean 'folder'"):
+        check_parameters(variables)
+    check_parameters(variables)
