@@ -17,7 +17,8 @@ author = "the alhelpers developers"
 copyright = f"2026, {author}"
 language = "en"
 extensions = ["myst_nb"]
-exclude_patterns = ["README.md"]  # index.md includes it
+# index.md includes the README; exercises are to be run, so the workshop's page links to the files.
+exclude_patterns = ["README.md", "workshop/*/*"]
 
 myst_enable_extensions = ["dollarmath"]
 myst_heading_anchors = 3  # links like #what-exact-means

@@ -171,7 +171,7 @@ def test_pages_stay_light(site, pages):
 def clone(tmp_path):
     """A copy of what the site is made of, to change."""
     root = tmp_path / "clone"
-    for folder in ("site", "notebooks", "docs", "benchmarks", "alhelpers"):
+    for folder in ("site", "notebooks", "docs", "benchmarks", "alhelpers", "workshop"):
         shutil.copytree(
             ROOT / folder, root / folder, ignore=shutil.ignore_patterns("*.npz", "*.gz", "__*__", ".*")
         )
