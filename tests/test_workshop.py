@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import nbformat
 import pytest
 from conftest import EXACT
+from wrong_answers import WRONG
 
 from alhelpers import run
 
@@ -130,3 +131,49 @@ def test_a_solution_without_a_marker_is_refused():
     cell = nbformat.v4.new_code_cell("answer = 42", metadata={"tags": ["solution"]})
     with pytest.raises(ValueError, match="no line '# exercise"):
         make.exercise(nbformat.v4.new_notebook(cells=[cell]))
+
+
+def with_wrong_answers(solution):
+    """A solution notebook with each wrong answer in place of its solutions, one after another."""
+    made = nbformat.v4.new_notebook(metadata=solution.metadata)
+    for cell in solution.cells:
+        if "check" in make.tags(cell):
+            name = cell.id.removesuffix("-check")
+            ours = [part for part in tagged(solution, "solution") if part.id.startswith(f"{name}-")]
+            for k, (_, old, new, _) in enumerate(wrong for wrong in WRONG if wrong[0] == name):
+                source = "\n\n\n".join(part.source for part in ours)
+                assert old in source, f"the solution of {name} no longer has {old!r}"
+                made.cells.append(nbformat.v4.new_code_cell(source.replace(old, new)))
+                tags = {"tags": ["raises-exception"]}
+                made.cells.append(nbformat.v4.new_code_cell(cell.source, id=f"{name}-{k}", metadata=tags))
+        elif cell.cell_type == "code":
+            made.cells.append(cell)
+    return made
+
+
+@pytest.fixture(scope="module")
+def answered(tmp_path_factory):
+    """What every check says of every wrong answer: (name of the error, what is shown) by cell id."""
+    out = tmp_path_factory.mktemp("wrong")
+
+    def execute(path):
+        run.execute_notebook(with_wrong_answers(make.read(path)), out / path.name, {}, out)
+        return make.read(out / path.name)
+
+    with ThreadPoolExecutor(2) as pool:
+        return {
+            cell.id: (output.ename, "\n".join(output.traceback))
+            for notebook in pool.map(execute, SOLUTIONS)
+            for cell in notebook.cells
+            for output in cell.get("outputs", ())
+            if output.output_type == "error"
+        }
+
+
+@pytest.mark.parametrize("name", dict.fromkeys(wrong[0] for wrong in WRONG))
+def test_a_check_says_what_is_wrong(name, answered):
+    for k, (_, old, new, part) in enumerate(wrong for wrong in WRONG if wrong[0] == name):
+        error, shown = answered.get(f"{name}-{k}", ("nothing", ""))
+        assert error == "NotYet", f"{name} with {new!r} for {old!r} gives {error}: {shown[-200:]}"
+        assert part in shown, f"{name} with {new!r} for {old!r} says {shown!r}"
+        assert "\n" not in shown
