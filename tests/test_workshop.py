@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
 import pytest
+from answers import RIGHT, WRONG
 from conftest import EXACT
-from wrong_answers import WRONG
 
 from alhelpers import run
 
@@ -133,8 +133,16 @@ def test_a_solution_without_a_marker_is_refused():
         make.exercise(nbformat.v4.new_notebook(cells=[cell]))
 
 
-def with_wrong_answers(solution):
-    """A solution notebook with each wrong answer in place of its solutions, one after another."""
+def add(notebook, answer, check, name):
+    tags = {"tags": ["raises-exception"]}
+    notebook.cells += [
+        nbformat.v4.new_code_cell(answer),
+        nbformat.v4.new_code_cell(check, id=name, metadata=tags),
+    ]
+
+
+def with_other_answers(solution):
+    """A solution notebook with other answers in place of its solutions, each followed by the check."""
     made = nbformat.v4.new_notebook(metadata=solution.metadata)
     for cell in solution.cells:
         if "check" in make.tags(cell):
@@ -143,9 +151,9 @@ def with_wrong_answers(solution):
             for k, (_, old, new, _) in enumerate(wrong for wrong in WRONG if wrong[0] == name):
                 source = "\n\n\n".join(part.source for part in ours)
                 assert old in source, f"the solution of {name} no longer has {old!r}"
-                made.cells.append(nbformat.v4.new_code_cell(source.replace(old, new)))
-                tags = {"tags": ["raises-exception"]}
-                made.cells.append(nbformat.v4.new_code_cell(cell.source, id=f"{name}-{k}", metadata=tags))
+                add(made, source.replace(old, new), cell.source, f"{name}-{k}")
+            if name in RIGHT:
+                add(made, RIGHT[name], cell.source, f"{name}-right")
         elif cell.cell_type == "code":
             made.cells.append(cell)
     return made
@@ -153,21 +161,23 @@ def with_wrong_answers(solution):
 
 @pytest.fixture(scope="module")
 def answered(tmp_path_factory):
-    """What every check says of every wrong answer: (name of the error, what is shown) by cell id."""
+    """What the checks say of other answers: (name of the error or "Right", what is shown) by cell id."""
     out = tmp_path_factory.mktemp("wrong")
 
     def execute(path):
-        run.execute_notebook(with_wrong_answers(make.read(path)), out / path.name, {}, out)
+        run.execute_notebook(with_other_answers(make.read(path)), out / path.name, {}, out)
         return make.read(out / path.name)
 
     with ThreadPoolExecutor(2) as pool:
-        return {
-            cell.id: (output.ename, "\n".join(output.traceback))
-            for notebook in pool.map(execute, SOLUTIONS)
-            for cell in notebook.cells
-            for output in cell.get("outputs", ())
-            if output.output_type == "error"
-        }
+        cells = [cell for notebook in pool.map(execute, SOLUTIONS) for cell in notebook.cells]
+    said = {}
+    for cell in cells:
+        for output in cell.get("outputs", ()):
+            error = output.output_type == "error"
+            said[cell.id] = (
+                (output.ename, "\n".join(output.traceback)) if error else ("Right", output.get("text", ""))
+            )
+    return said
 
 
 @pytest.mark.parametrize("name", dict.fromkeys(wrong[0] for wrong in WRONG))
@@ -177,3 +187,10 @@ def test_a_check_says_what_is_wrong(name, answered):
         assert error == "NotYet", f"{name} with {new!r} for {old!r} gives {error}: {shown[-200:]}"
         assert part in shown, f"{name} with {new!r} for {old!r} says {shown!r}"
         assert "\n" not in shown
+
+
+@pytest.mark.parametrize("name", RIGHT)
+def test_a_check_accepts_another_right_answer(name, answered):
+    said, shown = answered.get(f"{name}-right", ("nothing", ""))
+    assert said == "Right", f"{name}: {shown}"
+    assert shown.startswith("Right. ")

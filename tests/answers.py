@@ -1,7 +1,7 @@
 # ruff: noqa: E501 - a line for each
-"""What learners write, as changes to our solutions, and a part of the sentence that the check then says."""
+"""What learners write: wrong answers, with a part of the sentence that the check says, and right ones."""
 
-# (exercise, what our solution has, what the learner has instead, part of the sentence)
+# As changes to our solutions: (exercise, what our solution has, what the learner has instead, part of the sentence)
 WRONG = [
     ("1-1", "(grey - grey[i]) ** 2", "1.0 * (images - images[i]).reshape(len(images), -1) ** 2", "where 3 - 5 is 254"),
     ("1-1", "distance[i] = np.inf", "pass", "leave image i out"),
@@ -72,3 +72,56 @@ WRONG = [
     ("8-2", "return learner.score(x_test, y_test) - without", "return without - learner.score(x_test, y_test)", "turn the sign"),
     ("8-2", "learner.score(x_test, y_test)", "learner.history[-1].accuracy", "the 400 also stop the training"),
 ]  # fmt: skip
+
+# Right in another way than our solutions; those that are quickly checked.
+RIGHT = {
+    "2-1": """
+def gradient(x, y, W, C):
+    p = probabilities(x, W)
+    p[np.arange(len(y)), y] -= 1
+    return np.einsum("ni,nk->ik", x, p) / len(x) + C * W
+""",
+    "3-1": """
+from collections import Counter
+
+
+def mixed_up(truth, answers):
+    pairs = (tuple(sorted(map(int, pair))) for pair in zip(truth, answers) if pair[0] != pair[1])
+    [(pair, n)] = Counter(pairs).most_common(1)
+    return [*pair, n]
+""",
+    "3-2": """
+from alhelpers.intervals import proportion
+
+half_point = 0.005 * 400
+_, low, high = proportion(369, 400)
+""",
+    "4-1": """
+from scipy.spatial.distance import cdist
+
+
+def most_typical(x, centres):
+    return cdist(x, centres).argmin(axis=0).tolist()
+""",
+    "5-2": """
+def draws_needed(accuracy, half_width):
+    return -int(-(1.96**2) * np.var(accuracy) / half_width**2 // 1)
+""",
+    "6-2": """
+def best_stop(n_labels, accuracy, price, loss, n_images):
+    cost = lambda stop: price * stop[0] + loss * n_images * (1 - stop[1])
+    return min(zip(n_labels, accuracy), key=cost)[0]
+""",
+    "7-2": """
+def auto_label_above(learner, threshold):
+    confidence = learner.predict_proba(learner.unlabeled).max(axis=1)
+    learner.most_confident_first()
+    if (confidence >= threshold).any():
+        learner.auto_label(np.count_nonzero(confidence >= threshold))
+""",
+    "8-1": """
+def difference(right_a, right_b):
+    gain, rng = right_b.astype(int) - right_a.astype(int), np.random.default_rng(5)
+    return np.percentile([rng.choice(gain, 400).mean() for _ in range(4000)], [2.5, 97.5])
+""",
+}
