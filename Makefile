@@ -27,7 +27,7 @@ unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 .PHONY: help install run test lab doctor bundle site bench lint refresh exercises solutions evidence lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s%s\n", $$1, $$2}' Makefile
 	@echo 'Every one but help, lock and clean makes $(VENV) first. Another Python: PYTHON=python3.12 VENV=.venv312'
 
 install: $(VENV)/.installed ## make the environment in .venv and do nothing else
