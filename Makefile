@@ -24,10 +24,10 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab doctor bundle site bench lint refresh evidence lock clean
+.PHONY: help install run test lab doctor bundle site bench lint refresh exercises solutions evidence lock clean
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s%s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s%s\n", $$1, $$2}' Makefile
 	@echo 'Every one but help, lock and clean makes $(VENV) first. Another Python: PYTHON=python3.12 VENV=.venv312'
 
 install: $(VENV)/.installed ## make the environment in .venv and do nothing else
@@ -76,6 +76,13 @@ lint: install ## check style and formatting with ruff
 
 refresh: install ## execute the committed notebooks in place, to renew their outputs
 	@"$(VENV)/bin/alhelpers" refresh
+
+exercises: install ## make the workshop's exercises from its solutions
+	@"$(VENV)/bin/python" workshop/make.py
+
+solutions: install ## execute the workshop's solutions in place, and make the exercises from them
+	@"$(VENV)/bin/alhelpers" refresh workshop/solutions/[0-9][0-9]_*.ipynb
+	@"$(VENV)/bin/python" workshop/make.py
 
 evidence: install ## compute the results that notebooks 09 to 11 read, anew (many minutes)
 	@"$(VENV)/bin/python" -m alhelpers.evidence

@@ -45,6 +45,8 @@ NOT_FOR_A_PAGE = (HISTORY_MIME, "application/vnd.jupyter.widget-view+json")
 
 def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
     """Leave in a notebook what a page can show, and put each figure's words where myst-nb looks for them."""
+    if docname == "workshop/README":
+        source[0] = source[0].replace("](exercises/", "](path:exercises/")  # the file instead of a page
     if app.env.doc2path(docname).suffix != ".ipynb":
         return
     notebook = json.loads(source[0])
