@@ -149,6 +149,13 @@ function render({ model, el }) {
     model.send({ view, has: [...urls.keys()], ...content });
   }
 
+  // What needs no answer may go unheard: a kernel that has ended is told of when the person does something.
+  function whisper(kind) {
+    try {
+      send({ kind, image: shown });
+    } catch {}
+  }
+
   function answer(action, label = null) {
     if (sent !== null || (shown === null && action !== "undo")) return;
     sent = { kind: action, image: shown, label, milliseconds: Math.round(performance.now() - since) };
@@ -193,20 +200,21 @@ function render({ model, el }) {
     if (event.target.closest("button, .al-log") === null) root.focus({ preventScroll: true });
   });
   model.on("msg:custom", receive);
-  const onBatch = () => send({ kind: "next" });
+  const onBatch = () => whisper("next");
   model.on("change:batch", onBatch);
   model.on("change:status change:log", refresh);
+  const idle = () => !document.hidden && sent === null;
   const timers = [
-    setInterval(() => { if (shown !== null && !document.hidden && sent === null) send({ kind: "hold", image: shown }); }, HOLD),
-    setInterval(() => { if (shown === null && !document.hidden && sent === null && model.get("asking")) send({ kind: "next" }); }, POLL),
+    setInterval(() => idle() && shown !== null && whisper("hold"), HOLD),
+    setInterval(() => idle() && shown === null && model.get("asking") && whisper("next"), POLL),
   ];
   refresh();
-  send({ kind: "next" });
+  whisper("next");
 
   return () => {
     if (closed) return;
     closed = true;
-    send({ kind: "leave" });
+    whisper("leave");
     timers.forEach(clearInterval);
     clearTimeout(patience);
     urls.forEach((url) => URL.revokeObjectURL(url));

@@ -93,7 +93,7 @@ class Labeler(LedgerOracle):
 
     # Running all cells again makes a new labeler, whose loop takes the place of the one before: two that do
     # the same would write into the same variables.
-    _playing: ClassVar[dict[tuple[Path, str, bool], "Labeler"]] = {}
+    _playing: ClassVar[dict[tuple[Path, bool], "Labeler"]] = {}
 
     def __init__(self, ledger: Ledger, labeller: str = "me", again: bool = False) -> None:
         super().__init__(ledger, labeller, again)
@@ -113,9 +113,9 @@ class Labeler(LedgerOracle):
 
         The loop has to begin at the beginning (`learner.reset()`, or a new learner): it is run again when the
         person takes back an answer that an earlier round has used, and the ledger answers what it can. A loop
-        that runs already, of this person and ledger, is ended first.
+        on this ledger that runs already is ended first.
         """
-        key = self.ledger.file.resolve(), self.labeller, self.again
+        key = self.ledger.file.resolve(), self.again
         if before := self._playing.get(key):
             before.stop()
         self._playing[key] = self
@@ -168,7 +168,7 @@ class Labeler(LedgerOracle):
                     self._loop()
                     with self._turn():
                         self._done = True
-                        self._pause("That was all; the ledger keeps the labels. Undo still takes back.")
+                        self._pause("That was all: now run the cells below. Undo still takes answers back.")
                         self._changed.notify_all()
                         self._wait_until(lambda: False)
                 except _Again:
@@ -278,6 +278,8 @@ class Labeler(LedgerOracle):
             self._show(view, has, self._claim(view, among), "Nothing to undo.")
         elif self._batch and image in self._batch.position:
             self._show(view, has, image, "Taken back. Here it is again.")
+        elif self._thread is None:
+            self._show(view, has, None, "Taken back. Run the cells again to answer anew.")
         else:
             self._taken_back = True
             self._pause("The rounds since then are computed anew …")
