@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab doctor bundle site bench lint refresh exercises solutions evidence lock clean
+.PHONY: help install run test lab doctor bundle site slides bench lint refresh exercises solutions evidence lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s%s\n", $$1, $$2}' Makefile
@@ -63,7 +63,6 @@ bundle: install ## gather repository and packages in build/bundle, to install wi
 site: install ## make a web book of the committed notebooks in build/site; it needs no network
 	@"$(VENV)/bin/python" site/build.py
 
-.PHONY: slides
 slides: install ## make slides of the committed notebooks in build/slides; they need no network
 	@"$(VENV)/bin/python" slides/build.py
 
@@ -157,12 +156,12 @@ $(VENV)/.packages: requirements.lock
 	"$$python" -m venv "$(VENV)"; \
 	echo "Installing up to $$(grep -c '^[a-z]' requirements.lock) packages from $(if $(WHEELS),$(WHEELS)/ and no network,requirements.lock) (a minute or two) …"; \
 	"$(VENV)/bin/python" -m pip install -qq --no-input --disable-pip-version-check $(FROM_WHEELS) --require-hashes -r requirements.lock || { \
-	  echo 'The installation failed; pip says why above. $(IT_NEEDS), and make tries again from the start.' >&2; exit 1; \
+	  echo "The installation failed; pip says why above. $(IT_NEEDS), and make tries again from the start." >&2; exit 1; \
 	}; \
 	mkdir -p "$(VENV)/etc/jupyter/labconfig"; \
 	echo '{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}' \
 	  > "$(VENV)/etc/jupyter/labconfig/page_config.json"; \
-	echo '$(CURDIR)' > "$(VENV)/.packages"; : > "$(VENV)/.made-by-alhelpers"
+	printf '%s\n' "$(CURDIR)" > "$(VENV)/.packages"; : > "$(VENV)/.made-by-alhelpers"
 
 $(VENV)/.installed: $(VENV)/.packages pyproject.toml
 	@echo 'Installing alhelpers from this folder …'

@@ -43,7 +43,9 @@ Windows, or without make: Linux and macOS have .venv/bin/ for .venv\\Scripts\\
     .venv\\Scripts\\python -m pip install --no-index --no-deps --no-build-isolation -e .
     .venv\\Scripts\\alhelpers doctor
     .venv\\Scripts\\alhelpers run
-    .venv\\Scripts\\jupyter-lab notebooks
+    .venv\\Scripts\\jupyter-lab
+
+The exercises are in workshop/exercises.
 """
 
 

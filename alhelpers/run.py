@@ -59,19 +59,11 @@ def run_notebooks(
 
     Raises ValueError if `out` holds something else than an earlier run, OSError if it cannot be written.
     """
-    out = out.resolve()
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / "history.csv").is_file())):
-        raise ValueError(f"{out} is not the result of an earlier run; give a new or an empty folder to --out")
-    out.parent.mkdir(parents=True, exist_ok=True)
     _share_processors(jobs)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        fresh = Path(scratch) / "run"
-        (fresh / "figures").mkdir(parents=True)
+    with replacing(out.resolve(), "history.csv") as fresh:
+        (fresh / "figures").mkdir()
         outcomes = _in_parallel([(_run_one, notebook, fresh) for notebook in notebooks], jobs, report)
         _collect(fresh)
-        if out.exists():
-            out.rename(Path(scratch) / "old")
-        fresh.rename(out)
     return outcomes
 
 
@@ -283,6 +275,25 @@ def beside(path: Path) -> Iterator[Path]:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing(out: Path, mark: str = ".made-by-alhelpers") -> Iterator[Path]:
+    """A folder to fill, which then takes the place of `out`; if anything fails, `out` stays as it was.
+
+    Raises ValueError if `out` holds anything and not the file `mark`, which is in all that was made so.
+    """
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / mark).is_file())):
+        raise ValueError(f"{out} is not the result of an earlier run; give a new or an empty folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+        fresh = Path(scratch) / out.name
+        fresh.mkdir()
+        yield fresh
+        (fresh / mark).touch()
+        if out.exists():
+            out.rename(Path(scratch) / "old")
+        fresh.rename(out)
 
 
 def _write(path: Path, content: bytes) -> None:

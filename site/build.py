@@ -7,6 +7,8 @@ from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
+from alhelpers.run import replacing
+
 SITE = Path(__file__).resolve().parent
 ROOT = SITE.parent
 # Pages, and what they may link to or show. Sphinx wants all of it under one folder, with index.md at its top.
@@ -18,11 +20,8 @@ SOURCES = (
 
 def build(out: Path) -> None:
     """Write the book to a folder that appears whole, in place of an earlier one. A warning is an error."""
-    if out.exists() and not (out / "searchindex.js").is_file():
-        sys.exit(f"{out} is not an earlier build of the site; name a new folder, or remove this one")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        sources, pages = Path(scratch) / "sources", Path(scratch) / "pages"
+    with replacing(out) as pages, tempfile.TemporaryDirectory() as scratch:
+        sources = Path(scratch) / "sources"
         for path in (path for pattern in SOURCES for path in ROOT.glob(pattern)):
             if not path.is_file():  # JupyterLab's folders of checkpoints
                 continue
@@ -32,13 +31,13 @@ def build(out: Path) -> None:
         shutil.copy(SITE / "index.md", sources)
         options = ["--quiet", "--fail-on-warning", f"--conf-dir={SITE}", f"--doctree-dir={scratch}/doctrees"]
         if build_main([*options, str(sources), str(pages)]):
-            sys.exit(f"{out} was not built, for the reason above")
-        if out.exists():
-            out.rename(Path(scratch) / "old")
-        pages.rename(out)
+            raise ValueError(f"{out} was not built, for the reason above")
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "site").resolve()
-    build(folder)
+    try:
+        build(folder)
+    except (OSError, ValueError) as problem:
+        sys.exit(f"alhelpers: {problem}")
     print(f"Open {folder / 'index.html'}, or serve it: python -m http.server --directory {folder}")

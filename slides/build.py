@@ -21,9 +21,7 @@ import copy
 import math
 import mimetypes
 import re
-import shutil
 import sys
-import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from html import escape
@@ -36,6 +34,8 @@ from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from pygments.formatters import HtmlFormatter
+
+from alhelpers.run import find_notebooks, replacing
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent
@@ -367,20 +367,15 @@ def pages(notebooks: list[Path]) -> Iterator[tuple[str, str]]:
 
 def build(out: Path, notebooks: list[Path]) -> None:
     """Write the slides to a folder that appears whole, in place of an earlier one."""
-    if out.exists() and not (out / "index.html").is_file():
-        sys.exit(f"{out} holds no earlier slides; name a new folder, or remove this one")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        new = Path(scratch) / "new"
-        new.mkdir()
+    with replacing(out) as fresh:
         for name, html in pages(notebooks):
-            (new / name).write_text(html, encoding="utf-8")
-        if out.exists():
-            out.rename(Path(scratch) / "old")
-        shutil.move(new, out)
+            (fresh / name).write_text(html, encoding="utf-8")
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "slides").resolve()
-    build(folder, sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb")))
+    try:
+        build(folder, find_notebooks())
+    except (OSError, ValueError) as problem:
+        sys.exit(f"alhelpers: {problem}")
     print(f"Open {folder / 'index.html'}; arrow keys turn the slides, N shows the notes")

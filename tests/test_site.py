@@ -209,18 +209,20 @@ def test_a_new_notebook_appears_with_text_instead_of_its_widget(clone, tmp_path)
 def test_a_failed_build_leaves_the_earlier_site_alone(clone, tmp_path):
     out = tmp_path / "out" / "site"
     out.mkdir(parents=True)
-    (out / "searchindex.js").write_text("the earlier one", encoding="utf-8")
+    (out / ".made-by-alhelpers").write_text("the earlier one", encoding="utf-8")
     with (clone / "docs" / "sweeps.md").open("a", encoding="utf-8") as document:
         document.write("\n[nowhere](missing.md)\n")
     outcome = build(clone, out)
     assert outcome.returncode != 0
     assert "missing.md" in outcome.stderr
-    assert (out / "searchindex.js").read_text(encoding="utf-8") == "the earlier one"
-    assert [*out.parent.iterdir(), *out.iterdir()] == [out, out / "searchindex.js"]
+    assert (out / ".made-by-alhelpers").read_text(encoding="utf-8") == "the earlier one"
+    assert [*out.parent.iterdir(), *out.iterdir()] == [out, out / ".made-by-alhelpers"]
 
 
 def test_a_folder_that_is_no_site_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
+    for name in ("index.html", "searchindex.js"):  # a site, but not one of ours
+        (tmp_path / name).touch()
     outcome = build(ROOT, tmp_path)
     assert outcome.returncode != 0
     assert str(tmp_path) in outcome.stderr

@@ -42,7 +42,7 @@ def slides(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pages(slides):
-    found = {path.name: path.read_text(encoding="utf-8") for path in slides.iterdir()}
+    found = {path.name: path.read_text(encoding="utf-8") for path in slides.glob("*.html")}
     return {name: BeautifulSoup(text, "html.parser") for name, text in found.items()}
 
 
@@ -129,14 +129,16 @@ def test_what_is_too_long_is_shortened_split_or_said():
 
 def test_another_folder_is_left_alone_and_earlier_slides_are_replaced(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
-    with pytest.raises(SystemExit, match=re.escape(str(tmp_path))):
+    (tmp_path / "index.html").touch()  # slides, but not ours
+    with pytest.raises(ValueError, match=re.escape(str(tmp_path))):
         slides_build.build(tmp_path, [])
+    assert (tmp_path / "thesis.txt").exists()
     out = tmp_path / "slides"
     for _ in range(2):
         slides_build.build(out, run.find_notebooks()[:1])
         (out / "stale.html").write_text("old", encoding="utf-8")
     slides_build.build(out, run.find_notebooks()[:1])
-    assert sorted(path.name for path in out.iterdir()) == ["01_data.html", "index.html"]
+    assert sorted(path.name for path in out.glob("*.html")) == ["01_data.html", "index.html"]
 
 
 # A figure that words leave no room for is as bad as one that is cut off.
