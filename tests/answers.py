@@ -68,9 +68,20 @@ WRONG = [
     ("7-2", "learner.auto_label(n)", "pass", "images are sure enough"),
     ("8-1", "right_b.astype(float) - right_a", "right_a.astype(float) - right_b", "turn the sign: b minus a"),
     ("8-1", "1.96 * standard_error, gain.mean() + 1.96", "standard_error, gain.mean() + 1", "one standard error"),
+    ("8-1", "1.96", "1.645", "1.96 standard errors either way"),
+    ("8-1", "    return gain", "    gain", "end it with `return …`"),
     ("8-1", "gain.std(ddof=1)", "(right_a.var() + right_b.var()) ** 0.5", "two samples of images"),
     ("8-2", "return learner.score(x_test, y_test) - without", "return without - learner.score(x_test, y_test)", "turn the sign"),
     ("8-2", "learner.score(x_test, y_test)", "learner.history[-1].accuracy", "the 400 also stop the training"),
+    ("8-2", "        learner.least_confident_first()\n", "", "you score the first 200 twice"),
+    ("8-2", "range(10)", "range(15)", "you choose 300 labels"),
+    ("8-2", "    learner.reset()\n", "", "reset between the two"),
+    ("8-2", "    for _ in range(10):\n        learner.label_manually(20)", "    for _ in range(20):\n        learner.label_manually(10)", "ask for twenty at a time"),
+    ("8-2", "least_confident", "most_confident", "a batch is not the least confident"),
+    ("8-2", "        learner.fit(verbose=False)\n        learner.least_confident_first()", "        learner.least_confident_first()", "you score the first 200 twice: fit"),
+    ("8-2", "learner.label_manually(200)", "learner.label_manually(400)", "score a model of the first 200 as well"),
+    ("8-2", " - without", "", "a difference of shares"),
+    ("8-2", "return learner.score", "learner.score", "end it with `return …`"),
 ]  # fmt: skip
 
 # Right in another way than our solutions; those that are quickly checked.
