@@ -31,7 +31,7 @@ WRONG = [
     ("3-1", "return int(a), int(b), int(both[a, b])", "return int(a), int(b)", "three whole numbers"),
     ("3-1", "return int(a)", "int(a)", "end it with `return …`"),
     ("3-2", "1.96 *", "1 *", "one standard error either way"),
-    ("3-2", "1.96 *", "1.645 *", "an interval for a share has 1.96"),
+    ("3-2", "1.96 *", "1.645 *", "95 % takes 1.96 standard errors"),
     ("3-2", "(1 - share) / 400", "(1 - share) / 4000", "too narrow"),
     ("3-2", "(share * (1 - share) / 400) ** 0.5", "share / 400**0.5", "not percentages"),
     ("3-2", "round(0.005 * 400)", "0.5", "one point is 4 of them"),
@@ -149,5 +149,18 @@ def auto_label_above(learner, threshold):
 def difference(right_a, right_b):
     gain, rng = right_b.astype(int) - right_a.astype(int), np.random.default_rng(5)
     return np.percentile([rng.choice(gain, 400).mean() for _ in range(4000)], [2.5, 97.5])
+""",
+    "8-2": """
+def gain(seed):
+    learner, x, y = fresh_draw(seed)
+    for _ in range(10):
+        learner.unlabeled = learner.unlabeled[learner.predict_proba(learner.unlabeled).max(axis=1).argsort()]
+        learner.label_manually(20)
+        learner.fit(verbose=False)
+    chosen = learner.score(x, y)
+    learner.reset()
+    learner.label_manually(200)
+    learner.fit(verbose=False)
+    return chosen - learner.score(x, y)
 """,
 }
