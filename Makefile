@@ -84,7 +84,7 @@ solutions: install ## execute the workshop's solutions in place, and make the ex
 	@"$(VENV)/bin/python" workshop/make.py
 
 evidence: install ## compute the results that notebooks 09 to 11 read, anew (many minutes)
-	@"$(VENV)/bin/python" -m alhelpers.evidence
+	@"$(VENV)/bin/python" -m alhelpers.evidence.experiments
 
 # Keeps the versions it finds, so copies the old lock beside first; the new one takes its place when it is whole.
 lock: ## write requirements.lock anew from pyproject.toml; newer versions with LOCK_ARGS=--upgrade

@@ -6,6 +6,9 @@ Names are loaded on first use, so a notebook that only looks at digits never wai
 import importlib
 from typing import TYPE_CHECKING
 
+# Not on first use: the module of the same name would take its place.
+from alhelpers.progress import progress
+
 __version__ = "0.1.0"
 
 _HOME = {
@@ -13,29 +16,27 @@ _HOME = {
     "Dataset": "data",
     "Fit": "learner",
     "History": "learner",
-    "Images": "images",
-    "Labeler": "label",
-    "Ledger": "ledger",
-    "SimulatedPerson": "oracle",
+    "Images": "labelling.images",
+    "Labeler": "labelling.widget",
+    "Ledger": "labelling.ledger",
+    "SimulatedPerson": "labelling.oracle",
     "SoftmaxRegression": "model",
     "check_parameters": "parameters",
-    "load_images": "images",
+    "load_images": "labelling.images",
     "load_mnist": "data",
-    "progress": "interactive",
 }
-_MODULES = {"article", "data", "evidence", "learner", "model", "parameters", "plots", "replicate"}
-__all__ = sorted([*_HOME, "article", "evidence", "plots", "replicate"])
+_MODULES = {"article", "data", "evidence", "learner", "model", "parameters", "plots"}
+__all__ = sorted([*_HOME, "article", "evidence", "plots", "progress"])
 
 if TYPE_CHECKING:
-    from alhelpers import article, evidence, plots, replicate
+    from alhelpers import article, evidence, plots
     from alhelpers.data import Dataset, load_mnist
-    from alhelpers.images import Images, load_images
-    from alhelpers.interactive import progress
-    from alhelpers.label import Labeler
+    from alhelpers.labelling.images import Images, load_images
+    from alhelpers.labelling.ledger import Ledger
+    from alhelpers.labelling.oracle import SimulatedPerson
+    from alhelpers.labelling.widget import Labeler
     from alhelpers.learner import ActiveLearner, Fit, History
-    from alhelpers.ledger import Ledger
     from alhelpers.model import SoftmaxRegression
-    from alhelpers.oracle import SimulatedPerson
     from alhelpers.parameters import check_parameters
 
 

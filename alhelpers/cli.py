@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from alhelpers import run, sweep
+    from alhelpers.running import notebooks as run
+    from alhelpers.running import sweep
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,15 +66,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.command == "sweep":
             return _sweep(options)
         if options.command == "doctor":
-            from alhelpers import doctor
+            from alhelpers.course import doctor
 
             return doctor.examine()
         if options.command == "bundle":
-            from alhelpers import bundle
+            from alhelpers.course import bundle
 
             bundle.make_bundle(options.out, options.targets)
             return 0
-        from alhelpers import run
+        from alhelpers.running import notebooks as run
 
         notebooks = options.notebooks or run.find_notebooks()
         for notebook in notebooks:
@@ -121,7 +122,7 @@ def _sweep(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    from alhelpers import sweep
+    from alhelpers.running import sweep
 
     try:
         if options.jobs and options.scheduler:
@@ -143,7 +144,7 @@ def _sweep(options: argparse.Namespace) -> int:
 
 
 def _print_plan(plan: sweep.Plan, store: sweep.Store, rerun_failed: bool) -> int:
-    from alhelpers import sweep
+    from alhelpers.running import sweep
 
     first = plan.runs[0].parameters
     store.check()
@@ -168,7 +169,8 @@ def _print_plan(plan: sweep.Plan, store: sweep.Store, rerun_failed: bool) -> int
 def _do_sweep(options: argparse.Namespace, plan: sweep.Plan, store: sweep.Store) -> int:
     from tqdm import tqdm
 
-    from alhelpers import kernels, run, summary, sweep
+    from alhelpers.running import kernels, summary, sweep
+    from alhelpers.running import notebooks as run
 
     tally = sweep.Tally(len(plan.runs), 0, 0, 0)
     bar = tqdm(total=len(plan.runs), unit="run", disable=None, leave=False, smoothing=0.05)
@@ -231,7 +233,8 @@ def _do_sweep(options: argparse.Namespace, plan: sweep.Plan, store: sweep.Store)
 
 
 def _run(options: argparse.Namespace, notebooks: Sequence[Path]) -> int:
-    from alhelpers import article, run
+    from alhelpers import article
+    from alhelpers.running import notebooks as run
 
     with _Progress(len(notebooks)) as progress:
         outcomes = run.run_notebooks(notebooks, options.out, options.jobs, progress)
@@ -243,7 +246,7 @@ def _run(options: argparse.Namespace, notebooks: Sequence[Path]) -> int:
 
 
 def _refresh(options: argparse.Namespace, notebooks: Sequence[Path]) -> int:
-    from alhelpers import run
+    from alhelpers.running import notebooks as run
 
     with _Progress(len(notebooks)) as progress:
         return _exit_code(run.refresh_notebooks(notebooks, options.jobs, progress))

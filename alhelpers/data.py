@@ -13,7 +13,7 @@ MNIST_SHA256 = "e4f36c79f6394c18ce6ffddbc99724ec7af1d36024c19a0851574b39c8aea674
 N_TRAIN, N_TEST = 60_000, 10_000
 CANNOT_TELL = -1
 """In place of a label: an oracle has looked at the image and cannot tell."""
-N_DRAWS = 100  # draws whose results evidence.csv.gz holds, numbered from 0
+N_DRAWS = 100  # draws whose results results.csv.gz holds, numbered from 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -91,7 +91,7 @@ class ActiveLearner:
         attribute `oracle` can be set later, too.
     model : callable, optional
         Makes another model than the article's when called with n_features and n_classes, such as
-        `functools.partial(alhelpers.replicate.Converged, C=0.1)`.
+        `functools.partial(alhelpers.evidence.replicate.Converged, C=0.1)`.
 
     Source: the three procedures of the article's section "Model, training and labeling processes"; least
     confidence as a query is Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
@@ -199,7 +199,7 @@ class ActiveLearner:
     def lowest_first(self, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Sort the unlabelled images by a measure of their class probabilities, lowest first, and return it.
 
-        `measure` takes probabilities, (n, n_classes), and returns numbers, (n,); `alhelpers.replicate` has
+        `measure` takes probabilities, (n, n_classes), and returns numbers, (n,); `evidence.replicate` has
         `margin`, `entropy` and `least_confident`. Images that measure the same keep their order.
         """
         values = measure(self.predict_proba(self.unlabeled))

@@ -20,7 +20,7 @@ import papermill
 from bench import cpu_name, n_cores, say
 from nbclient import NotebookClient
 
-from alhelpers import run
+from alhelpers.running import notebooks as run
 
 NOTEBOOK = run.NOTEBOOKS / "06_active_learning.ipynb"
 GRID = [{"batch_size": b, "seed": s} for b, s in product((5, 10, 20), range(4))]

@@ -7,14 +7,15 @@ from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
-from alhelpers.run import replacing
+from alhelpers.running.notebooks import replacing
 
 SITE = Path(__file__).resolve().parent
 ROOT = SITE.parent
 # Pages, and what they may link to or show. Sphinx wants all of it under one folder, with index.md at its top.
 SOURCES = (
     "README.md", "LICENSE*", "CITATION.cff", "notebooks/[0-9][0-9]_*.ipynb",
-    "docs/*.*", "benchmarks/*.*", "alhelpers/*.md", "alhelpers/*.py", "workshop/*.md", "workshop/*/*.ipynb",
+    "docs/*.*", "benchmarks/*.*", "alhelpers/*.md", "alhelpers/**/*.py",
+    "workshop/*.md", "workshop/*/*.ipynb",
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
-from alhelpers.run import HISTORY_MIME
+from alhelpers.running.notebooks import HISTORY_MIME
 
 project = "Active learning on MNIST, exactly"
 author = "the alhelpers developers"

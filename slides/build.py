@@ -35,7 +35,7 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from pygments.formatters import HtmlFormatter
 
-from alhelpers.run import find_notebooks, replacing
+from alhelpers.running.notebooks import find_notebooks, replacing
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

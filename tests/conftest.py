@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from alhelpers import run
 from alhelpers.article import BAND, EXACT  # noqa: F401 - tests take them from here
+from alhelpers.running import notebooks as run
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start as well: the
 # tests of Ctrl-C would wait for ever.

@@ -9,7 +9,7 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from alhelpers.run import beside, find_notebooks
+from alhelpers.running.notebooks import beside, find_notebooks
 
 WORKSHOP = Path(__file__).resolve().parent
 SOLUTIONS, EXERCISES = WORKSHOP / "solutions", WORKSHOP / "exercises"

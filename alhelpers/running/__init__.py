@@ -1,0 +1,1 @@
+"""Running notebooks, one by one or many at once."""

@@ -1,0 +1,202 @@
+"""Start notebook kernels by forking a process that has TensorFlow loaded, where the system can fork.
+
+`python -m alhelpers.running.kernels` is that process, the *fork server*. It imports what notebooks import,
+runs nothing, holds one thread, and forks a kernel for every request. Each kernel begins as a copy of the same
+untouched process, so none can see what another did; only the imports are shared.
+"""
+
+import atexit
+import gc
+import importlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+from jupyter_client import AsyncKernelManager
+from jupyter_client.provisioning import LocalProvisioner
+
+CAN_FORK = sys.platform == "linux" and os.environ.get("ALHELPERS_FORK") != "0"
+"""Elsewhere forking is missing (Windows) or unsafe after TensorFlow's import (macOS)."""
+
+
+# What a kernel imports while it starts, then what the tutorial's notebooks import.
+_PRELOADED = [
+    *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger"),
+    *("IPython.core.completerlib", "IPython.core.debugger", "IPython.extensions.storemagic"),
+    *("scipy.cluster.vq", "alhelpers.article", "alhelpers.progress", "alhelpers.learner"),
+    *("alhelpers.parameters", "alhelpers.plots"),
+]
+
+
+class ForkServer:
+    """A running fork server. Starts at the first request, and again should it have died."""
+
+    def __init__(self) -> None:
+        self.works = CAN_FORK
+        self._process: subprocess.Popen | None = None
+        self._lock = threading.Lock()
+
+    def start(self) -> None:
+        """Let the fork server begin its imports, without waiting for them."""
+        with self._lock:
+            self._ensure_started()
+
+    def fork(self, arguments: list[str], cwd: str, env: dict[str, str]) -> int:
+        """Fork a kernel with these command line arguments; return its process id.
+
+        Raises OSError if the fork server cannot be started.
+        """
+        request = json.dumps({"arguments": arguments, "cwd": cwd, "env": env}).encode() + b"\n"
+        with self._lock:
+            for _ in range(2):  # it may have been killed since the last request
+                self._ensure_started()
+                try:
+                    self._process.stdin.write(request)
+                    self._process.stdin.flush()
+                    if answer := self._process.stdout.readline():
+                        return int(answer)
+                except BrokenPipeError:
+                    pass
+                self._stop()
+        self.works = False
+        raise OSError(
+            "the process that forks kernels ends at once; see why with `python -m alhelpers.running.kernels`"
+        )
+
+    def _ensure_started(self) -> None:
+        if self._process is None or self._process.poll() is not None:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", "alhelpers.running.kernels"],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                start_new_session=True,  # Ctrl-C is for the process that asked
+            )
+            atexit.register(self._stop)  # registered once more after a restart, which does no harm
+
+    def _stop(self) -> None:
+        if self._process is not None:
+            self._process.stdin.close()
+            self._process.stdout.close()
+            self._process.terminate()
+            self._process.wait()
+            self._process = None
+
+
+class ForkedKernel:
+    """A kernel that is a child of the fork server, with the part of `subprocess.Popen` that Jupyter uses."""
+
+    stdin = stdout = stderr = None
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+
+    def poll(self) -> int | None:
+        """None while it runs; its exit code is the fork server's secret, so 0 afterwards."""
+        try:
+            os.kill(self.pid, 0)
+        except ProcessLookupError:
+            return 0
+        return None
+
+    def wait(self) -> int:
+        """Its exit code, once it has ended."""
+        return 0
+
+    def send_signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self.pid, number)
+
+    def kill(self) -> None:
+        """End it at once."""
+        self.send_signal(signal.SIGKILL)
+
+    def terminate(self) -> None:
+        """Ask it to end."""
+        self.send_signal(signal.SIGTERM)
+
+
+SERVER = ForkServer()
+
+
+class ForkProvisioner(LocalProvisioner):
+    """Has kernels forked instead of started; known to Jupyter by its entry point in pyproject.toml."""
+
+    async def launch_kernel(self, cmd: list[str], **kwargs: object) -> dict:
+        """Fork a kernel for the connection file that `cmd` names."""
+        # cmd is `python -m ipykernel_launcher -f FILE …`.
+        try:
+            self.pid = SERVER.fork(cmd[3:], str(kwargs.get("cwd") or os.getcwd()), kwargs["env"])
+        except OSError:
+            return await super().launch_kernel(cmd, **kwargs)
+        self.process = ForkedKernel(self.pid)
+        self.pgid = self.pid  # it leads a group of its own
+        return self.connection_info
+
+
+class ForkingKernelManager(AsyncKernelManager):
+    """Manages a kernel as its base class does, but has it forked."""
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "alhelpers-fork"}
+
+
+def kernel_manager_class() -> type[AsyncKernelManager]:
+    """The quickest class of kernel managers there is on this system."""
+    return ForkingKernelManager if SERVER.works else AsyncKernelManager
+
+
+def _serve() -> None:
+    """Import what notebooks need, then fork a kernel for each line on standard input, until it ends."""
+    answers = os.dup(1)
+    null = os.open(os.devnull, os.O_RDWR)
+    os.dup2(null, 1)
+    if sys.path[0] == os.getcwd():
+        del sys.path[0]  # put there by `python -m`; a kernel has its own working directory there
+    # As ipykernel sets it before a notebook can import matplotlib.
+    os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
+    # OpenBLAS starts its threads when it is loaded, and a process with threads cannot be forked.
+    os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or ipykernel's debugger warns of frozen modules
+
+    for name in _PRELOADED:
+        importlib.import_module(name)
+    if len(os.listdir("/proc/self/task")) > 1:
+        sys.exit("an import has started a thread, so no kernel can be forked")
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # kernels that end leave no zombie behind
+    gc.collect()
+    gc.freeze()
+    for line in sys.stdin:
+        pid = os.fork()
+        if not pid:
+            os.close(answers)
+            os.dup2(null, 0)
+            os.dup2(null, 2)  # what it logs at its end, of interrupts; a notebook's own stderr is captured
+            _become_kernel(**json.loads(line))
+        try:
+            os.write(answers, b"%d\n" % pid)
+        except BrokenPipeError:
+            return  # the process that asked is gone; the kernel will notice that this one is, too
+
+
+def _become_kernel(arguments: list[str], cwd: str, env: dict[str, str]) -> None:
+    import numpy as np
+    from ipykernel.kernelapp import IPKernelApp
+
+    os.setsid()
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    os.chdir(cwd)
+    os.environ.update(env)
+    sys.argv = ["ipykernel_launcher", *arguments]
+    # Python seeds its own generator anew after a fork, NumPy does not.
+    np.random.seed()  # noqa: NPY002 - the old generator is the one that is global
+    # The kernel ends when its parent does.
+    IPKernelApp.launch_instance([*arguments, f"--IPKernelApp.parent_handle={os.getppid()}"])
+    sys.exit()
+
+
+if __name__ == "__main__":
+    _serve()

@@ -1,0 +1,131 @@
+"""The command line, and papermill on a notebook from another folder."""
+
+import subprocess
+import sys
+import time
+
+import nbformat
+import pytest
+
+from alhelpers import article, cli
+from alhelpers.running import notebooks as run
+
+
+def notebook(path, *sources):
+    cells = [nbformat.v4.new_code_cell(source) for source in sources]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
+    return path
+
+
+HISTORY = (
+    "from IPython.display import display\n"
+    "display({'application/vnd.alhelpers.history+json':"
+    " [{'stage': 'random', 'n_labels': 400, 'accuracy': 0.5, 'steps': 11}], 'text/plain': 'x'}, raw=True)"
+)
+
+
+def test_a_failing_notebook_is_named_and_the_others_still_run(tmp_path, capfd):
+    good = notebook(tmp_path / "01_good.ipynb", "1 + 1", HISTORY)
+    bad = notebook(tmp_path / "02_bad.ipynb", "x = 1", "x / 0")
+    out = tmp_path / "out"
+    assert cli.main(["run", str(good), str(bad), "--out", str(out)]) == 1
+    printed = capfd.readouterr()
+    assert "02_bad failed at cell 2: ZeroDivisionError: division by zero" in printed.err
+    assert (out / "01_good.ipynb").exists()
+    assert (out / "02_bad.failed.ipynb").exists()
+    assert not (out / "02_bad.ipynb").exists(), "a failed run must not look finished"
+    assert [row["accuracy"] for row in run.read_history(out / "history.csv")] == [0.5]
+    assert "0.8375    0.5000  DIFFERENT" in printed.out
+
+
+def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
+    slow = notebook(tmp_path / "01_slow.ipynb", "import time; time.sleep(600)")
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "history.csv").write_text("the last one")
+    command = [sys.executable, "-m", "alhelpers", "run", str(slow), "--out", str(out)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    time.sleep(4)
+    process.terminate()
+    _, errors = process.communicate(timeout=30)
+    assert process.returncode == 130
+    assert errors.strip().splitlines()[-1] == "alhelpers: stopped; nothing is half-written"
+    assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".out-")] == []
+    assert [file.name for file in out.iterdir()] == ["history.csv"]
+    assert (out / "history.csv").read_text() == "the last one"
+
+
+def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path, capsys):
+    good = notebook(tmp_path / "01_good.ipynb", "1 + 1")
+    (tmp_path / "thesis").mkdir()
+    (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
+    assert cli.main(["run", str(good), "--out", str(tmp_path / "thesis")]) == 2
+    assert (
+        "thesis is not the result of an earlier run; give a new or an empty folder" in capsys.readouterr().err
+    )
+    assert (tmp_path / "thesis" / "thesis.txt").read_text() == "years of work"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (
+            ["run", "nowhere.ipynb"],
+            "alhelpers: there is no notebook nowhere.ipynb; give the path of an .ipynb file",
+        ),
+        (["run", "--jobs", "0"], "alhelpers: --jobs is 0; give 1 or more"),
+    ],
+)
+def test_wrong_calls_end_in_one_sentence(arguments, sentence, capsys):
+    assert cli.main(arguments) == 2
+    assert capsys.readouterr().err.strip() == sentence
+
+
+def test_refresh_leaves_a_notebook_that_fails_as_it_was(tmp_path, capfd):
+    bad = notebook(tmp_path / "01_bad.ipynb", "print('changed')", "1 / 0")
+    before = bad.read_bytes()
+    assert cli.main(["refresh", str(bad)]) == 1
+    assert "01_bad failed at ZeroDivisionError" in capfd.readouterr().err
+    assert bad.read_bytes() == before
+    assert [file.name for file in tmp_path.iterdir()] == ["01_bad.ipynb"]
+
+
+def test_the_table_says_what_differs_and_what_is_missing():
+    lines = article.table({"random": 0.8375, "active": 0.86}).splitlines()
+    assert lines[1].endswith("–")
+    assert lines[2].endswith("0.8375    0.8375  equal")
+    assert lines[3].endswith("0.8975    0.8600  DIFFERENT")
+
+
+def papermill(tmp_path, *parameters):
+    source = run.NOTEBOOKS / "06_active_learning.ipynb"
+    command = [sys.executable, "-m", "papermill", str(source), "out.ipynb", "--no-progress-bar"]
+    for name, value in parameters:
+        command += ["-p", name, value]
+    return subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
+
+
+def test_papermill_runs_a_notebook_with_other_parameters_from_another_folder(tmp_path):
+    done = papermill(tmp_path, ("batch_size", "20"), ("seed", "1"))
+    assert done.returncode == 0, done.stderr
+    rows = list(run.histories(nbformat.read(tmp_path / "out.ipynb", as_version=4)))
+    assert [row["n_labels"] for row in rows] == list(range(20, 401, 20))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "sentence"),
+    [
+        ("batch_sise", "20", "ParameterError: unknown parameter 'batch_sise'; did you mean 'batch_size'"),
+        ("batch_size", "-3", "ParameterError: batch_size is -3; give a whole number from 1 up"),
+        ("label_budget", "5000", "ParameterError: label_budget is 5,000 but n_pool is 4,000"),
+    ],
+)
+def test_papermill_stops_at_a_wrong_parameter_with_one_sentence(tmp_path, name, value, sentence):
+    done = papermill(tmp_path, (name, value))
+    assert done.returncode != 0
+    last = done.stderr.strip().splitlines()[-1]
+    assert last.startswith(sentence), done.stderr
+    executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    ran = [cell for cell in executed.cells if cell.cell_type == "code" and cell.execution_count]
+    assert len(ran) == 3, "parameters, papermill's own cell, the check, and nothing after it"

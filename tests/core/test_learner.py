@@ -1,0 +1,292 @@
+"""The article's figures, the books the learner keeps, and what it refuses."""
+
+from functools import partial
+
+import numpy as np
+import pytest
+from conftest import BAND
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from alhelpers import ActiveLearner, Dataset, History, article, load_mnist
+from alhelpers.evidence.replicate import Converged, margin
+
+
+@pytest.fixture(scope="module")
+def learner():
+    return ActiveLearner(load_mnist())
+
+
+@pytest.fixture
+def small():
+    """A learner on 60 images of three easy classes."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = rng.integers(0, 60, (60, 4, 4), dtype=np.uint8)
+    x[np.arange(60), y, :] += 150
+    return ActiveLearner(Dataset(x[:40], y[:40], x[40:], y[40:]))
+
+
+def run_article(learner):
+    """The article's experiment from start to end, as the notebooks run it; the history of all its fits."""
+    learner.reset()
+    learner.label_manually(4000)
+    learner.fit("ground_truth", verbose=False)
+    rows = list(learner.history)
+    learner.reset()
+    learner.label_manually(400)
+    learner.fit("random", verbose=False)
+    rows += learner.history
+    learner.reset()
+    for _ in range(40):
+        learner.label_manually(10)
+        learner.fit("active", verbose=False)
+        learner.least_confident_first()
+    naive = learner.copy()
+    naive.auto_label(3600)
+    naive.fit("naive_auto", verbose=False)
+    rows.append(naive.history[-1])
+    for _ in range(360):
+        learner.most_confident_first()
+        learner.auto_label(10)
+        learner.fit("auto", verbose=False)
+    return History(rows + list(learner.history))
+
+
+def test_the_article_s_figures(learner):
+    history = run_article(learner)
+    last = {stage: history.stage(stage)[-1].accuracy for stage in history.column("stage")}
+    published = {row.stage: row.accuracy for row in article.RESULTS} | {"naive_auto": 0.8975}
+    assert last == pytest.approx(published, abs=BAND + 1e-9)
+    active, auto = history.stage("active"), history.stage("auto")
+    assert active[0].accuracy == pytest.approx(0.38, abs=BAND + 1e-9)
+    assert auto[0].accuracy == pytest.approx(0.8975, abs=BAND + 1e-9)
+    assert list(active.column("n_labels")) == list(range(10, 401, 10))
+    assert list(auto.column("n_labels")) == list(range(410, 4001, 10))
+
+
+def test_curves_never_fall_and_every_fit_waits_for_its_patience(learner):
+    learner.reset()
+    for _ in range(6):
+        learner.label_manually(10)
+        learner.fit(verbose=False)
+        learner.least_confident_first()
+    assert (np.diff(learner.history.column("accuracy")) >= 0).all()
+    assert (learner.history.column("steps") >= 10).all()
+
+
+def test_reset_makes_a_run_repeatable(learner):
+    accuracies = []
+    for _ in range(2):
+        learner.reset()
+        learner.label_manually(50)
+        learner.fit(verbose=False)
+        learner.most_confident_first()
+        learner.auto_label(20)
+        learner.fit(verbose=False)
+        accuracies.append((tuple(learner.history), learner.labeled.tolist(), learner.model.weights.tobytes()))
+    assert accuracies[0] == accuracies[1]
+
+
+def test_fit_prints_the_article_s_line(learner, capsys):
+    learner.reset()
+    learner.label_manually(10)
+    learner.fit()
+    assert capsys.readouterr().out == f"Labels: 10 \tAccuracy: {np.float32(learner.history[0].accuracy)!s}\n"
+
+
+def test_least_confident_first_sorts_by_the_largest_probability_lowest_first(small):
+    small.label_manually(6)
+    small.fit(verbose=False)
+    before = small.unlabeled.copy()
+    expected = small.predict_proba(before).max(axis=1)
+    confidence = small.least_confident_first()
+    assert np.array_equal(small.unlabeled, before[np.argsort(expected, kind="stable")])
+    assert (np.diff(confidence) >= 0).all()
+    assert confidence[0] < confidence[-1]
+    reverse = small.most_confident_first()
+    assert (np.diff(reverse) <= 0).all()
+    assert np.array_equal(np.sort(small.unlabeled), np.sort(before))
+
+
+def test_equally_confident_images_keep_their_order(small):
+    small.least_confident_first()  # nothing learned: all probabilities are equal
+    assert np.array_equal(small.unlabeled, np.arange(40))
+    small.most_confident_first()
+    assert np.array_equal(small.unlabeled, np.arange(40))
+
+
+def test_every_label_says_who_gave_it_and_in_which_round(small):
+    small.label_manually(3)
+    small.fit(verbose=False)
+    small.label_manually(2)
+    small.auto_label(4)
+    assert small.label_source.tolist() == ["person"] * 5 + ["model"] * 4
+    assert small.label_round.tolist() == [1, 1, 1, 2, 2, 2, 2, 2, 2]
+    people = small.label_source == "person"
+    assert np.array_equal(small.labels[people], small.data.y_pool[small.labeled[people]])
+    guesses = small.predict_proba(small.labeled[~people]).argmax(axis=1)
+    assert np.array_equal(small.labels[~people], guesses)
+
+
+def test_a_copy_goes_its_own_way(small):
+    small.label_manually(6)
+    small.fit(verbose=False)
+    twin = small.copy()
+    assert list(twin.history) == list(small.history)
+    before, labeled = small.model.get_state(), small.labeled
+    twin.auto_label(10)
+    twin.fit(verbose=False)
+    assert all(map(np.array_equal, small.model.get_state(), before)), "the original was trained too"
+    assert np.array_equal(small.labeled, labeled)
+    assert len(small.history) == len(twin.history) - 1
+    # From the same state, the same continuation: weights and Adam's state were both taken over.
+    small.auto_label(10)
+    small.fit(verbose=False)
+    after = small.model.get_state()
+    assert all(map(np.array_equal, after, twin.model.get_state()))
+    assert not all(map(np.array_equal, after, before)), "nothing was trained, so nothing was tested"
+
+
+@pytest.mark.parametrize("n", [0, -1, 41, 2.0, True, "3", None])
+def test_impossible_numbers_of_labels_are_refused(small, n):
+    for label in (small.label_manually, small.auto_label):
+        with pytest.raises(ValueError, match=f"cannot label {n!r} images: 40 are unlabelled"):
+            label(n)
+    assert len(small.labeled) == 0
+
+
+def test_fitting_nothing_is_refused(small):
+    with pytest.raises(ValueError, match="no labels to fit on"):
+        small.fit()
+    assert len(small.history) == 0
+
+
+def test_whoever_is_the_oracle_is_asked_once_about_each_image_in_turn(small):
+    asked = []
+
+    def person(queried):
+        asked.extend(queried.tolist())
+        return [1] * len(queried)
+
+    small.oracle = person
+    small.label_manually(3)
+    small.label_manually(2)
+    assert asked == [0, 1, 2, 3, 4]
+    assert small.labels.tolist() == [1] * 5
+    assert small.label_source.tolist() == ["person"] * 5
+
+
+def test_what_the_oracle_cannot_tell_gets_no_label_and_is_not_asked_again(small):
+    small.oracle = lambda queried: np.where(queried % 4 == 1, -1, 2)
+    small.label_manually(10)
+    assert small.labeled.tolist() == [0, 2, 3, 4, 6, 7, 8]
+    assert small.abstained.tolist() == [1, 5, 9]
+    small.fit(verbose=False)
+    small.auto_label(len(small.unlabeled))
+    assert not np.isin([1, 5, 9], small.labeled).any()
+    small.reset()
+    assert len(small.abstained) == 0
+
+
+@pytest.mark.parametrize(
+    "answers", [[0, 1], [0, 1, 3], [0, -2, 1], [0.0, 1.0, 2.0], ["0", "1", "2"], 1, None], ids=str
+)
+def test_answers_that_are_no_labels_are_refused_and_nothing_is_labelled(small, answers):
+    small.oracle = lambda _: answers
+    with pytest.raises(ValueError, match=r"the oracle answered .* give 3 whole numbers from 0 to 2, or -1"):
+        small.label_manually(3)
+    assert (len(small.labeled), len(small.abstained), len(small.unlabeled)) == (0, 0, 40)
+
+
+def test_a_pool_without_labels_needs_an_oracle(small):
+    data = Dataset(small.data.x_pool, None, small.data.x_test, small.data.y_test)
+    learner = ActiveLearner(data)
+    with pytest.raises(ValueError, match=r"the pool has no labels .* give the learner an oracle"):
+        learner.label_manually(3)
+    learner.oracle = lambda queried: queried % 3
+    learner.label_manually(3)
+    assert learner.labels.tolist() == [0, 1, 2]
+
+
+def test_another_model_and_another_query_take_part_in_the_same_loop(small):
+    learner = ActiveLearner(small.data, model=partial(Converged, C=0.1))
+    for _ in range(3):
+        learner.label_manually(6)
+        learner.fit(verbose=False)
+        values = learner.lowest_first(margin)
+    assert np.array_equal(values, np.sort(margin(learner.predict_proba(learner.unlabeled))))
+    alone = Converged(16, C=0.1, n_classes=3)
+    alone.fit(learner.data.x_pool[learner.labeled].reshape(-1, 16) / np.float32(255), learner.labels)
+    assert np.allclose(learner.weight_images().reshape(3, -1), alone.weights, atol=1e-3)
+    assert learner.history[-1].accuracy == learner.score(learner.data.x_test, learner.data.y_test)
+    twin = learner.copy()
+    twin.label_manually(10)
+    twin.fit(verbose=False)
+    assert not np.array_equal(twin.model.weights, learner.model.weights)
+    learner.reset()
+    assert (learner.predict_proba_test() == learner.predict_proba_test()[0, 0]).all(), "it remembers"
+
+
+def test_images_in_colour_are_learned_from_too(small):
+    grey = small.data
+    colour = [np.repeat(x[..., None], 3, axis=3) for x in (grey.x_pool, grey.x_test)]
+    learner = ActiveLearner(Dataset(colour[0], grey.y_pool, colour[1], grey.y_test))
+    learner.label_manually(30)
+    learner.fit(verbose=False)
+    assert learner.history[-1].accuracy > 0.9
+    assert learner.weight_images().shape == (3, 4, 4, 3)
+
+
+actions = st.lists(
+    st.one_of(
+        st.tuples(st.sampled_from(["label_manually", "auto_label"]), st.integers(1, 15)),
+        st.tuples(st.sampled_from(["least_confident_first", "most_confident_first", "fit", "reset"])),
+    ),
+    max_size=8,
+)
+
+
+@settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(actions)
+def test_whatever_is_done_the_books_balance(small, sequence):
+    small.reset()
+    small.oracle = lambda queried: np.where(queried % 7 == 6, -1, small.data.y_pool[queried])
+    for name, *n in sequence:
+        if n and n[0] > len(small.unlabeled):
+            continue
+        if name == "fit":
+            if len(small.labeled):
+                small.fit(verbose=False)
+        else:
+            getattr(small, name)(*n)
+        together = np.concatenate([small.labeled, small.unlabeled, small.abstained])
+        assert np.array_equal(np.sort(together), np.arange(40)), "every image is in one place, once"
+        assert len(small.labeled) == len(small.labels) == len(small.label_source) == len(small.label_round)
+        assert (np.diff(small.label_round) >= 0).all()
+
+
+def test_weight_images_leave_dark_pixels_at_zero(small):
+    x = small.data.x_pool.copy()
+    x[:, 0, 0] = 0
+    learner = ActiveLearner(Dataset(x, small.data.y_pool, small.data.x_test, small.data.y_test))
+    learner.label_manually(40)
+    learner.fit(verbose=False)
+    images = learner.weight_images()
+    assert images.shape == (3, 4, 4)
+    assert (images[:, 0, 0] == 0).all()
+    assert np.count_nonzero(images) > 30
+    assert learner.score(learner.data.x_test, learner.data.y_test) == learner.history[-1].accuracy
+
+
+def test_history_is_a_tidy_table(small):
+    small.label_manually(3)
+    small.fit("one", verbose=False)
+    small.fit("two", verbose=False)
+    history = small.history
+    assert history.columns == ("stage", "n_labels", "accuracy", "steps")
+    assert list(history.column("n_labels")) == [3, 3]
+    assert [row.stage for row in history.stage("two")] == ["two"]
+    shown = history._repr_mimebundle_()
+    assert shown[History.MIME] == [row._asdict() for row in history]
+    assert "one" in shown["text/plain"]

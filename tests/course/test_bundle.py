@@ -1,0 +1,164 @@
+"""The offline bundle: complete, without a trace of where it was made, and installed from without an index."""
+
+import hashlib
+import subprocess
+import sys
+import zipfile
+
+import pytest
+
+from alhelpers import cli
+from alhelpers.course import bundle
+from alhelpers.course.doctor import REPOSITORY
+
+
+def git(folder, *arguments):
+    subprocess.run(["git", "-C", str(folder), *arguments], check=True, capture_output=True)
+
+
+def commit(folder):
+    git(folder, "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-aqm", "A message")
+
+
+def wheel(folder, name, tags):
+    """Write a wheel that holds one empty module; return its line for a lock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    info = f"{name}-1.0.dist-info"
+    with zipfile.ZipFile(folder / f"{name}-1.0-{tags}.whl", "w") as file:
+        file.writestr(f"{name}.py", "")
+        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        file.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tags}\n")
+        file.writestr(f"{info}/RECORD", "")
+    digest = hashlib.sha256((folder / f"{name}-1.0-{tags}.whl").read_bytes()).hexdigest()
+    return f"{name}==1.0{{marker}} \\\n    --hash=sha256:{digest}\n"
+
+
+@pytest.fixture
+def repository(tmp_path, monkeypatch):
+    """A clone with a lock of two wheels, one for every machine and one for Windows only, and those wheels."""
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    folder = tmp_path / "the teacher's clone"
+    folder.mkdir()
+    lines = (
+        wheel(folder / "wheels", "everywhere", "py3-none-any").format(marker=""),
+        wheel(folder / "wheels", "windows", "cp312-cp312-win_amd64").format(
+            marker=" ; sys_platform == 'win32' and python_full_version == '3.12.*'"
+        ),
+    )
+    (folder / "requirements.lock").write_text("# a comment\n" + "".join(lines))
+    (folder / ".gitignore").write_text("/wheels/\n/START-HERE.txt\n")
+    git(folder, "init", "-q")
+    git(folder, "add", "-A")
+    commit(folder)
+    return folder
+
+
+@pytest.fixture
+def earlier(repository, tmp_path):
+    """A bundle that is there already."""
+    folder = tmp_path / "build" / "bundle"
+    git(tmp_path, "clone", "-q", str(repository), str(folder))
+    wheel(folder / "wheels", "everywhere", "py3-none-any")
+    (folder / bundle.MARK).write_text("the last one")
+    return folder
+
+
+def names(folder):
+    return sorted(file.name.split("-")[0] for file in folder.glob("*.whl"))
+
+
+def test_a_bundle_has_what_its_machines_need_and_nothing_of_where_it_was_made(repository, tmp_path, capsys):
+    (repository / "not-committed.txt").write_text("grades")
+    out = tmp_path / "build" / "bundle"
+    bundle.make_bundle(out, ["3.12/win_amd64"], repository)
+    assert "what is not committed stays out of the bundle" in capsys.readouterr().out
+    assert names(out / "wheels") == ["everywhere", "windows"]
+    assert "3.12/win_amd64" in (out / bundle.MARK).read_text(encoding="utf-8")
+    assert "py -3.12 -m venv .venv" in (out / bundle.MARK).read_text(encoding="utf-8")
+    assert not (out / "not-committed.txt").exists()
+    (out / "requirements.lock").unlink()
+    git(out, "checkout", "--", "requirements.lock")  # a damaged file can be restored on a learner's machine
+    assert (out / "requirements.lock").exists()
+    everything = b"".join(file.read_bytes() for file in (out / ".git").rglob("*") if file.is_file())
+    assert b"teacher" not in everything
+    assert [path.name for path in out.parent.iterdir()] == ["bundle"], "nothing half-written beside it"
+
+    installed = tmp_path / "installed"
+    command = (
+        "-m pip install -q --no-index --find-links wheels --require-hashes -r requirements.lock --target"
+    )
+    subprocess.run([sys.executable, *command.split(), str(installed)], cwd=out, check=True)
+    assert (installed / "everywhere.py").exists()
+
+
+def test_a_bundle_that_cannot_be_made_leaves_the_last_one_as_it_was(repository, earlier, capfd):
+    with (repository / "requirements.lock").open("a") as lock:
+        lock.write("nowhere==1.0 --hash=sha256:00\n")
+    commit(repository)
+    with pytest.raises(OSError, match=r"pip cannot gather the wheels for 3\..*; it says why above"):
+        bundle.make_bundle(earlier, [], repository)
+    assert "No matching distribution found for nowhere==1.0" in capfd.readouterr().err
+    assert (earlier / bundle.MARK).read_text() == "the last one"
+    assert [path.name for path in earlier.parent.iterdir()] == ["bundle"]
+
+
+def test_a_damaged_wheel_is_gathered_anew(repository, earlier, tmp_path, monkeypatch):
+    (file,) = (earlier / "wheels").iterdir()
+    whole = file.read_bytes()
+    file.write_bytes(whole[:100])
+    (repository / "wheels").rename(tmp_path / "index")
+    monkeypatch.setenv("PIP_FIND_LINKS", (tmp_path / "index").as_uri())  # stands for a package index
+    bundle.make_bundle(earlier, [], repository)
+    assert (earlier / "wheels" / file.name).read_bytes() == whole
+
+
+def test_a_bundle_that_somebody_has_worked_in_is_left_alone(repository, earlier):
+    (earlier / ".venv").mkdir()
+    (earlier / ".venv" / "pyvenv.cfg").touch()
+    (earlier / "my-notes.txt").write_text("years of work")
+    with pytest.raises(
+        ValueError, match=r"bundle is not an earlier bundle, or has been worked in; give a new"
+    ):
+        bundle.make_bundle(earlier, [], repository)
+    assert (earlier / "my-notes.txt").read_text() == "years of work"
+
+
+def test_wrong_calls_end_in_one_sentence_and_write_nothing(tmp_path, capsys):
+    (tmp_path / "thesis.txt").write_text("years of work")
+    assert cli.main(["bundle", "--out", str(tmp_path)]) == 2
+    assert "is not an earlier bundle, or has been worked in; give a new" in capsys.readouterr().err
+    assert cli.main(["bundle", "3.12-windows", "--out", str(tmp_path / "bundle")]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("alhelpers: '3.12-windows' is no machine to gather packages for; write ")
+    assert len(said.splitlines()) == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["thesis.txt"]
+
+
+@pytest.mark.parametrize(
+    ("target", "locked"),
+    [
+        ("3.11/win_amd64", "tensorflow-cpu colorama"),
+        ("3.13/macosx_14_0_arm64", "tensorflow"),
+        ("3.12/manylinux_2_28_aarch64", "tensorflow"),
+        ("3.12/manylinux_2_28_x86_64", "tensorflow-cpu"),
+    ],
+)
+def test_each_machine_gets_its_own_lines_of_the_lock(target, locked):
+    lines = bundle.lines_for(bundle.parse_target(target), REPOSITORY / "requirements.lock")
+    some = {"tensorflow-cpu", "tensorflow", "colorama"} & {line.partition("==")[0] for line in lines}
+    assert some == set(locked.split())
+    assert not any(";" in line for line in lines), "pip would ask the machine that gathers"
+
+
+def test_make_installs_from_wheels_where_there_are_some_and_from_an_index_otherwise(tmp_path):
+    def what_make_would_do(*variables):
+        command = ["make", "-n", "install", "VENV=/nowhere/.venv", *variables]
+        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
+
+    (tmp_path / "my wheels").mkdir()
+    (tmp_path / "my wheels" / "FOR.txt").write_text("3.12/win_amd64\n")
+    with_wheels = what_make_would_do(f"WHEELS={tmp_path / 'my wheels'}")
+    assert f'--no-index --find-links "{tmp_path / "my wheels"}" --require-hashes' in with_wheels
+    assert f"packages from {tmp_path / 'my wheels'}/ and no network" in with_wheels
+    assert "is for 3.12/win_amd64; name such a Python with PYTHON=" in with_wheels
+    assert "--no-index" not in what_make_would_do("WHEELS=")

@@ -1,0 +1,387 @@
+"""People as oracles: what they answer reaches ledger and learner, whatever happens in between."""
+
+import threading
+import time
+from dataclasses import replace
+from functools import partial
+
+import numpy as np
+import pytest
+
+from alhelpers.labelling.images import load_images
+from alhelpers.labelling.ledger import AlreadyAnswered, Ledger, LedgerError
+from alhelpers.labelling.oracle import SimulatedPerson
+from alhelpers.labelling.widget import Labeler, NotDoneError, class_keys
+
+
+@pytest.fixture
+def images():
+    """60 images of three easy classes."""
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 3
+    x = rng.integers(0, 60, (60, 4, 4), dtype=np.uint8)
+    x[np.arange(60), y, :] += 150
+    return load_images(x, labels=y)
+
+
+@pytest.fixture
+def ledger(images, tmp_path):
+    with Ledger(tmp_path / "labels.db", images.classes, images.digests) as ledger:
+        yield ledger
+
+
+class Viewer:
+    """A tab: sends what a person does and keeps what the kernel says to it."""
+
+    def __init__(self, labeler, name="tab"):
+        self.labeler, self.name, self.heard = labeler, name, []
+        send = labeler.widget.send
+
+        def hear(content, buffers=()):
+            if content["to"] == name:
+                self.heard.append(content | {"pictures": list(buffers)})
+            send(content, buffers)
+
+        labeler.widget.send = hear
+
+    def do(self, kind, **content):
+        self.labeler._receive(None, {"view": self.name, "kind": kind, **content}, [])
+        return self.heard[-1]
+
+    def next(self):
+        """The next image that is asked, waiting for the loop to come to it."""
+        deadline = time.monotonic() + 10
+        while (shown := self.do("next"))["image"] is None:
+            assert time.monotonic() < deadline, f"no image; {self.labeler.widget.status}"
+            time.sleep(0.01)
+        return shown["image"]
+
+    def label_all(self, truth):
+        """Answer whatever is asked until the loop is at its end."""
+        wait_for(lambda: self.labeler._done or self._label_one(truth))
+
+    def _label_one(self, truth):
+        if image := self.do("next")["image"]:
+            self.label(image, truth[image])
+
+    def label(self, image, label):
+        return self.do("label", image=image, label=label, milliseconds=1200)
+
+
+def wait_for(condition):
+    deadline = time.monotonic() + 10
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_a_simulated_person_errs_as_often_as_stated_and_always_in_the_same_images(images, ledger, tmp_path):
+    answers = SimulatedPerson(ledger, error_rate=0.3, seed=1).label(images)
+    with Ledger(tmp_path / "other.db", images.classes) as other:
+        backwards = SimulatedPerson(other, error_rate=0.3, seed=1).label(images.take(range(59, -1, -1)))
+    assert np.array_equal(backwards[::-1], answers)
+    # 120 answers by two persons: 36 wrong, give or take 15 (three standard deviations), half to each side.
+    with Ledger(tmp_path / "third.db", images.classes) as third:
+        others = SimulatedPerson(third, error_rate=0.3, seed=2).label(images)
+    off = (np.concatenate([answers, others]) - np.tile(images.known, 2)) % 3
+    assert 21 <= np.count_nonzero(off) <= 51
+    assert min(np.count_nonzero(off == 1), np.count_nonzero(off == 2)) >= 8
+
+
+def test_what_the_ledger_holds_is_not_asked_again(images, ledger):
+    ledger.record(images.digests[1], "label", images.classes[2], who="ann")
+    ledger.record(images.digests[2], "cannot tell", who="ann")
+    person = SimulatedPerson(ledger)
+    assert person.label(images.take(range(4))).tolist() == [0, 2, -1, 0]
+    assert len(ledger.events()) == 4
+    assert person.label(images.take(range(4))).tolist() == [0, 2, -1, 0]
+    assert len(ledger.events()) == 4
+
+
+def test_a_second_opinion_is_one_s_own(images, ledger):
+    SimulatedPerson(ledger, 1.0).label(images.take(range(30)))
+    second = SimulatedPerson(ledger, labeller="ben", again=True).label(images.take(range(30)))
+    assert np.array_equal(second, images.known[:30])
+    assert ledger.agreement("simulated person", "ben").share == 0
+
+
+def test_images_with_the_same_bytes_are_asked_about_once(images, ledger):
+    twice = images.take([0, 1, 0, 1, 2])
+    assert SimulatedPerson(ledger).label(twice).tolist() == [0, 1, 0, 1, 2]
+    assert len(ledger.events()) == 3
+
+
+@pytest.mark.parametrize(
+    ("classes", "keys"),
+    [
+        (["0", "1", "2"], "012"),
+        (["A", "b"], "ab"),
+        (["cat", "dog", "x"], "123"),
+        (["a", "A"], "12"),
+        (["é", "b"], "12"),
+        ([f"class {i}" for i in range(36)], "1234567890abcdefghijklmnopqrstuvwxyz"),
+    ],
+)
+def test_every_class_has_a_key(classes, keys):
+    assert class_keys(classes) == list(keys)
+
+
+def test_a_person_s_answers_reach_the_loop_and_skipped_images_come_last(images, ledger):
+    labeler, got = Labeler(ledger, "ann"), []
+    tab = Viewer(labeler)
+    labeler.play(lambda: got.append(labeler.label(images.take(range(4)), 7)))
+    first = tab.next()
+    assert first == images.digests[0]
+    assert len(tab.heard[-1]["pictures"]) == 4, "the image and the next three"
+    second = tab.do("skip", image=first, milliseconds=10, has=list(images.digests[:4]))["image"]
+    assert tab.heard[-1]["pictures"] == [], "no picture is sent twice"
+    assert second == images.digests[1]
+    third = tab.label(second, 1)["image"]
+    last = tab.do("cannot tell", image=third, milliseconds=10)["image"]
+    assert tab.label(last, 2)["image"] == first, "what was skipped is asked last"
+    assert tab.label(first, 0)["image"] is None
+    wait_for(lambda: got)
+    assert got[0].tolist() == [0, 1, -1, 2]
+    assert [(e.action, e.who, e.round) for e in ledger.events()][:2] == [
+        ("skip", "ann", 7),
+        ("label", "ann", 7),
+    ]
+
+
+def test_undo_brings_the_image_back(images, ledger):
+    labeler, got = Labeler(ledger), []
+    tab = Viewer(labeler)
+    labeler.play(lambda: got.append(labeler.label(images.take(range(2)))))
+    assert tab.do("undo")["note"] == "Nothing to undo."
+    first = tab.next()
+    with pytest.raises(NotDoneError, match="waits for your answers"):
+        labeler.must_be_done()
+    second = tab.label(first, 2)["image"]
+    assert tab.do("undo")["image"] == first
+    assert tab.label(first, 0)["image"] == second
+    tab.label(second, 1)
+    wait_for(lambda: got)
+    assert got[0].tolist() == [0, 1]
+    wait_for(lambda: labeler.widget.status.startswith("That was all"))
+    labeler.must_be_done()
+
+
+def learn(person, images, results):
+    """A loop of rounds on a learner, as in the notebook."""
+    from alhelpers import ActiveLearner, Dataset
+    from alhelpers.evidence.replicate import Converged, margin
+
+    y = person.label(images.take(range(10)))
+    learner = ActiveLearner(
+        Dataset(images.x[10:], None, images.x[:10], y, 3), model=partial(Converged, C=1.0)
+    )
+    learner.oracle = person.for_pool(images.take(range(10, 60)), learner)
+    for _ in range(3):
+        learner.label_manually(5)
+        learner.fit(verbose=False)
+        learner.lowest_first(margin)
+    results.append(learner)
+
+
+def test_taking_back_what_a_round_has_used_computes_the_rounds_since_then_anew(images, ledger, tmp_path):
+    truth = dict(zip(images.digests, images.known.tolist(), strict=True))
+    labeler, results = Labeler(ledger), []
+    tab = Viewer(labeler)
+    labeler.play(lambda: learn(labeler, images, results))
+    given = []
+    while len(given) < 20:  # the check images and two rounds
+        image = tab.next()
+        tab.label(image, (truth[image] + (len(given) == 19)) % 3)
+        given.append(image)
+    assert tab.next() not in given, "the third round is on"
+    assert tab.do("undo")["image"] is None
+    assert tab.next() == given[-1], "the last image of the round before"
+    tab.label(given[-1], truth[given[-1]])
+    tab.label_all(truth)
+    wait_for(lambda: results)
+    with Ledger(tmp_path / "straight.db", images.classes) as straight:
+        learn(SimulatedPerson(straight), images, results)
+    assert results[0].labeled.tolist() == results[1].labeled.tolist()
+    assert results[0].labels.tolist() == results[1].labels.tolist()
+    assert np.array_equal(results[0].model.weights, results[1].model.weights)
+
+
+def test_the_guess_is_the_model_s_and_comes_only_when_asked_for(images, ledger):
+    labeler = Labeler(ledger)
+    tab = Viewer(labeler)
+    labeler.play(lambda: learn(labeler, images, []))
+    truth = dict(zip(images.digests, images.known.tolist(), strict=True))
+    assert "nothing yet" in tab.do("guess", image=tab.next())["note"]
+    for _ in range(15):
+        image = tab.next()
+        tab.label(image, truth[image])
+    image = tab.next()
+    assert not any("The model says" in str(heard) for heard in tab.heard)
+    assert tab.do("guess", image=image)["note"].startswith(f"The model says {truth[image]} (")
+    assert [(e.image, e.round) for e in ledger.events() if e.action == "guess shown"] == [(image, 2)]
+    assert ledger.waiting([image], "me"), "a look at the guess is no answer"
+
+
+def test_two_tabs_share_the_work_and_answer_nothing_twice(images, ledger):
+    labeler, got = Labeler(ledger), []
+    tabs = [Viewer(labeler, name) for name in ("one", "two")]
+    labeler.play(lambda: got.append(labeler.label(images)))
+    shown = [tab.next() for tab in tabs]
+    assert shown[0] != shown[1]
+    assert tabs[0].label(shown[1], 0)["note"] == "Saved: 0.", "the image of the other tab, answered here"
+    assert "had your answer already" in tabs[1].label(shown[1], 1)["note"]
+    ledger.record(images.digests[50], "label", "2", who="ben")
+    assert "Somebody else was quicker" in tabs[1].label(images.digests[50], 1)["note"]
+    while not got:
+        for tab in tabs:
+            if image := tab.do("next")["image"]:
+                tab.label(image, 0)
+        time.sleep(0.001)
+    answered = [event.image for event in ledger.events()]
+    assert len(answered) == len(set(answered)) == 60
+
+
+def test_the_labels_of_another_process_end_the_wait(images, ledger, tmp_path):
+    labeler, got = Labeler(ledger), []
+    labeler.play(lambda: got.append(labeler.label(images.take(range(3)))))
+    with Ledger(tmp_path / "labels.db", images.classes) as elsewhere:
+        SimulatedPerson(elsewhere).label(images.take(range(3)))
+    wait_for(lambda: got)
+    assert got[0].tolist() == [0, 1, 2]
+
+
+def test_a_loop_that_fails_says_so_to_the_person(images, ledger):
+    labeler = Labeler(ledger)
+
+    def loop():
+        raise ValueError("there are no labels to fit on")
+
+    labeler.play(loop)
+    wait_for(lambda: "stopped: ValueError: there are no labels to fit on" in labeler.widget.status)
+
+
+def test_after_a_failure_undo_starts_the_loop_again(images, ledger):
+    """Nobody could tell any image, so there was nothing to learn from; one can be told after all."""
+    labeler, got = Labeler(ledger), []
+
+    def loop():
+        if (labeler.label(images.take(range(2))) < 0).all():
+            raise ValueError("there are no labels to fit on")
+        got.append(True)
+
+    tab = Viewer(labeler)
+    labeler.play(loop)
+    for _ in range(2):
+        tab.do("cannot tell", image=tab.next(), milliseconds=5)
+    with pytest.raises(NotDoneError, match="The loop has stopped: ValueError: there are no labels"):
+        labeler.must_be_done()
+    assert tab.do("undo")["note"] == "Taken back."
+    tab.label(tab.next(), 1)
+    wait_for(lambda: got)
+
+
+def test_running_all_cells_again_ends_the_loop_before_and_waits_for_what_is_known(images, ledger, tmp_path):
+    def run_cells(results):
+        again = Ledger(tmp_path / "labels.db", images.classes)
+        labeler = Labeler(again, "ann")
+        labeler.play(lambda: learn(labeler, images, results))
+        return labeler
+
+    truth = dict(zip(images.digests, images.known.tolist(), strict=True))
+    first, second, third = [], [], []
+    before = run_cells(first)
+    tab = Viewer(before)
+    for _ in range(12):
+        image = tab.next()
+        tab.label(image, truth[image])
+    thread = before._thread
+    after = run_cells(second)
+    thread.join(10)
+    assert not thread.is_alive()
+    with pytest.raises(NotDoneError, match="waits for your answers"):
+        after.must_be_done()
+    Viewer(after).label_all(truth)
+    wait_for(lambda: second)
+    assert not first
+    # All is known now: nothing is asked, and the cells below wait until it is computed.
+    run_cells(third).must_be_done()
+    assert third[0].labels.tolist() == second[0].labels.tolist()
+
+
+def test_a_ledger_that_is_locked_for_a_while_does_not_end_the_loop(images, ledger, monkeypatch):
+    labeler, got, waiting = Labeler(ledger), [], ledger.waiting
+    tab = Viewer(labeler)
+    labeler.play(lambda: got.append(labeler.label(images.take(range(1)))))
+    image = tab.next()
+
+    def locked(*arguments):
+        raise LedgerError("labels.db cannot be used: another program keeps it locked")
+
+    monkeypatch.setattr(ledger, "waiting", locked)
+    wait_for(lambda: "keeps it locked" in labeler.widget.status)
+    monkeypatch.setattr(ledger, "waiting", waiting)
+    tab.label(image, 2)
+    wait_for(lambda: got)
+
+
+def test_the_name_of_a_sub_folder_is_not_shown_for_it_may_be_the_answer(ledger, images):
+    named = replace(images, names=tuple(f"cat/photos/{i}.png" for i in range(60)))
+    labeler = Labeler(ledger)
+    tab = Viewer(labeler)
+    labeler.play(lambda: labeler.label(named))
+    tab.next()
+    assert tab.heard[-1]["name"] == "0.png"
+
+
+def test_a_ledger_that_cannot_be_written_keeps_the_image_and_says_why(images, ledger, monkeypatch):
+    labeler = Labeler(ledger)
+    tab = Viewer(labeler)
+    labeler.play(lambda: labeler.label(images))
+    image = tab.next()
+    ledger._db.execute("pragma max_page_count = 1")  # as small as it is, so the disk is full
+    ledger._db.execute("pragma query_only = on")
+    heard = tab.label(image, 0)
+    assert heard["kind"] == "trouble"
+    assert "labels.db" in heard["note"]
+    ledger._db.execute("pragma query_only = off")
+    ledger._db.execute("pragma max_page_count = 1000000")
+    assert tab.label(image, 0)["image"] not in (None, image)
+
+
+def test_starting_the_loop_again_ends_the_one_before(images, ledger):
+    labeler, threads, got = Labeler(ledger), [], []
+
+    def loop():
+        threads.append(threading.current_thread())
+        got.append(labeler.label(images.take(range(2))))
+
+    tab = Viewer(labeler)
+    labeler.play(loop)
+    first = tab.next()
+    labeler.play(loop)
+    threads[0].join(5)
+    assert not threads[0].is_alive()
+    wait_for(lambda: len(threads) == 2)
+    tab.label_all(dict.fromkeys(images.digests, 0))
+    wait_for(lambda: got)
+    assert first == images.digests[0]
+    assert len(got) == 1
+
+
+def test_asking_a_person_while_the_cell_runs_is_refused(images, ledger):
+    with pytest.raises(RuntimeError, match=r"put the loop into a function .* `labeler.play\(function\)`"):
+        Labeler(ledger).label(images)
+
+
+def test_error_rates_and_unknown_labels_are_refused(images, ledger):
+    with pytest.raises(ValueError, match=r"error_rate is 1\.5; give a share from 0 to 1"):
+        SimulatedPerson(ledger, 1.5)
+    unknown = load_images(images.x, classes=images.classes)
+    with pytest.raises(ValueError, match="cannot answer for 'image 0', whose label is not known"):
+        SimulatedPerson(ledger).label(unknown)
+
+
+def test_nothing_is_answered_twice_even_if_it_is_tried(images, ledger):
+    ledger.record(images.digests[0], "label", "0", who="ann")
+    with pytest.raises(AlreadyAnswered):
+        ledger.record(images.digests[0], "label", "1", who="ben")

@@ -1,0 +1,305 @@
+"""A person labels in JupyterLab: what is clicked and typed is in the ledger, whatever dies in between."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections import Counter
+
+import nbformat
+import numpy as np
+import psutil
+import pytest
+from PIL import Image
+
+from alhelpers import load_mnist
+from alhelpers.labelling.images import load_images
+from alhelpers.labelling.ledger import Ledger
+from alhelpers.running import notebooks as run
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+pytestmark = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium here, so nobody tries the labelling widget"
+)
+
+NOTEBOOK = run.NOTEBOOKS / "11_label_it_yourself.ipynb"
+N_CHECK, N_STOP, N_POOL, BUDGET = 10, 20, 300, 30
+SECONDS = 60_000  # as Playwright counts
+
+
+class Lab:
+    """JupyterLab on a folder of its own, which can be killed and started again at the same address."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        self.process = None
+
+    def start(self):
+        self.process = subprocess.Popen(
+            [
+                sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={self.port}",
+                f"--ServerApp.root_dir={self.folder}", "--ServerApp.port_retries=0",
+                "--IdentityProvider.token=", "--LabApp.extension_manager=readonly", "--LabApp.news_url=None",
+                "--LabApp.expose_app_in_browser=True",
+            ],
+            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+            env=os.environ | dict.fromkeys(("JUPYTER_CONFIG_DIR", "IPYTHONDIR"), str(self.folder / ".own")),
+        )  # fmt: skip
+        for _ in range(300):
+            try:
+                return urllib.request.urlopen(f"http://127.0.0.1:{self.port}/api/status")
+            except OSError:
+                time.sleep(0.1)
+        raise AssertionError("JupyterLab does not answer within 30 s")
+
+    def kernels(self):
+        return [p for p in psutil.Process(self.process.pid).children() if "ipykernel_launcher" in p.cmdline()]
+
+    def kill(self):
+        """End the server without a word, and what it leaves behind."""
+        children = psutil.Process(self.process.pid).children(recursive=True)
+        self.process.kill()
+        self.process.wait()
+        for child in children:
+            child.kill()
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    lab = Lab(tmp_path_factory.mktemp("lab"))
+    lab.start()
+    yield lab
+    lab.kill()
+
+
+@pytest.fixture(scope="module")
+def browser():
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+        flags = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run", *quiet]
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=flags)
+        yield browser
+        browser.close()
+
+
+def write_notebook(lab, name, **parameters):
+    """Notebook 11 with other values in its parameters cell, up to the cell that asks."""
+    notebook = nbformat.read(NOTEBOOK, as_version=4)
+    cell = next(cell for cell in notebook.cells if "parameters" in cell.metadata.get("tags", ()))
+    lines = cell.source.splitlines()
+    for i, line in enumerate(lines):
+        if (variable := line.split(":")[0]) in parameters:
+            lines[i] = f"{line.split('=')[0]}= {parameters[variable]!r}"
+    cell.source = "\n".join(lines)
+    asks = next(i for i, cell in enumerate(notebook.cells) if "oracle.play(" in cell.source)
+    notebook.cells = [cell for cell in notebook.cells[: asks + 1] if cell.cell_type == "code"]
+    nbformat.write(notebook, lab.folder / name)
+
+
+class Tab:
+    """A browser tab with a notebook, and the person in front of it, who knows every digit."""
+
+    def __init__(self, lab, browser, name, truth):
+        self.lab, self.name, self.truth, self.said = lab, name, truth, []
+        self.page = browser.new_page(viewport={"width": 1200, "height": 1100})
+        self.foreign = []
+        self.page.on("request", lambda r: self.foreign.append(r.url) if not self._own(r.url) else None)
+
+    def _own(self, url):
+        return url.startswith(
+            (f"http://127.0.0.1:{self.lab.port}/", f"ws://127.0.0.1:{self.lab.port}/", "blob:", "data:")
+        )
+
+    def open(self, run=True):
+        """Open the notebook in the state it was left in, and run its cells."""
+        # In a workspace of its own, or JupyterLab would move the second tab to a new one and load anew.
+        workspace = self.name.removesuffix(".ipynb")
+        self.page.goto(f"http://127.0.0.1:{self.lab.port}/lab/workspaces/{workspace}/tree/{self.name}")
+        self.page.wait_for_function(
+            "() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=SECONDS
+        )
+        self.page.evaluate(
+            """async () => {
+                const session = window.jupyterapp.shell.currentWidget.sessionContext;
+                await session.ready;
+                await session.session.kernel.info;
+            }"""
+        )
+        if run:
+            self.run()
+
+    def run(self):
+        self.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+        self.wait()
+
+    def save(self):
+        self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
+
+    def wait(self):
+        """Wait for an image to answer; its digest."""
+        self.page.wait_for_selector(".al-image:not([hidden])", timeout=SECONDS)
+        return self.page.get_attribute(".al-image", "data-image")
+
+    def after(self, act):
+        """Do something, and wait until another image shows or none."""
+        before = self.wait()
+        act(before)
+        self.page.wait_for_function(
+            """before => {
+                const image = document.querySelector('.al-image');
+                return image.hidden || image.dataset.image !== before;
+            }""",
+            arg=before,
+        )
+        return before
+
+    def type(self, key=None):
+        self.page.locator(".al-label").focus()
+        self.said.append(self.after(lambda image: self.page.keyboard.press(key or str(self.truth[image]))))
+
+    def click(self):
+        self.said.append(
+            self.after(lambda image: self.page.click(f".al-answers button >> nth={self.truth[image]}"))
+        )
+
+
+@pytest.fixture(scope="module")
+def truth():
+    """The digit on each image of the notebooks that this file writes."""
+    digits = load_mnist(N_POOL + N_CHECK + N_STOP, 10_000)
+    images = load_images(digits.x_pool, labels=digits.y_pool)
+    return dict(zip(images.digests, images.known.tolist(), strict=True))
+
+
+def test_forty_labels_by_clicks_and_keys_survive_everything(lab, browser, truth):
+    write_notebook(
+        lab, "label.ipynb", person=True, labeller="ann", n_pool=N_POOL, n_check=N_CHECK, n_stop=N_STOP,
+        label_budget=BUDGET,
+    )  # fmt: skip
+    tab = Tab(lab, browser, "label.ipynb", truth)
+    tab.open()
+    for _ in range(4):
+        tab.type()
+    for _ in range(3):
+        tab.click()
+    wrong = tab.after(lambda image: tab.page.keyboard.press(str((truth[image] + 1) % 10)))
+    tab.after(lambda _: tab.page.keyboard.press("Backspace"))
+    assert tab.wait() == wrong, "undo brings the image back"
+    skipped = tab.after(lambda _: tab.page.click(".al-actions >> text=Skip"))
+    for _ in range(2):
+        tab.type()
+    assert tab.wait() == skipped, "a skipped image comes last"
+    tab.type()  # the last check image
+    for _ in range(5):
+        tab.type()
+
+    tab.save()
+    tab.page.reload()
+    for _ in range(5):  # the widget is back by itself
+        tab.type()
+
+    (kernel,) = lab.kernels()
+    unsaved = tab.wait()
+    kernel.send_signal(signal.SIGKILL)
+    tab.page.wait_for_selector(".jp-Dialog", timeout=SECONDS)
+    tab.page.keyboard.press("Escape")
+    tab.page.click(".al-answers button >> nth=0")
+    tab.page.wait_for_function(
+        "() => document.querySelector('.al-trouble').textContent.startsWith('The kernel does not answer')"
+    )
+    assert tab.wait() == unsaved, "what is not saved stays"
+    tab.page.locator(".al-answers button >> nth=0").focus()
+    tab.page.keyboard.type("zdd")  # in JupyterLab, d d deletes the cell
+    assert tab.page.locator(".al-label").count() == 1
+    tab.open()
+    for _ in range(8):
+        tab.click()
+
+    lab.kill()
+    lab.start()
+    tab.open()
+    while len(tab.said) < N_CHECK + BUDGET:
+        tab.type()
+    tab.page.wait_for_function(
+        "() => document.querySelector('.al-waiting').textContent.startsWith('That was all')"
+    )
+    log = tab.page.inner_text(".al-log").splitlines()
+    assert [line.split(" labels")[0] for line in log] == ["10", "20", "30"], (
+        "the learner did not learn from all"
+    )
+    assert not tab.foreign, "something was fetched from elsewhere"
+    tab.page.close()
+
+    with Ledger(lab.folder / "labels.db", [str(k) for k in range(10)]) as ledger:
+        assert ledger.labels_of("ann") == {image: truth[image] for image in tab.said}
+        actions = Counter(event.action for event in ledger.events())
+    assert actions == {"label": N_CHECK + BUDGET + 1, "undo": 1, "skip": 1}
+
+
+def test_two_tabs_label_two_hundred_images_of_one_ledger_once_each(lab, browser, truth):
+    names = ["one.ipynb", "two.ipynb"]
+    tabs = [Tab(lab, browser, name, truth) for name in names]
+    for name in names:
+        write_notebook(
+            lab, name, person=True, labeller=name[:3], ledger_file="shared.db", n_pool=100, n_check=200,
+            n_stop=30, label_budget=20,
+        )  # fmt: skip
+    for tab in tabs:
+        tab.open()
+    for tab in tabs:  # each answers whatever it is shown as soon as it is shown
+        tab.page.evaluate(
+            """truth => setInterval(() => {
+                const image = document.querySelector('.al-image');
+                const done = document.querySelector('.al-progress').textContent.startsWith('round');
+                const buttons = document.querySelectorAll('.al-answers button');
+                if (!image.hidden && !done) buttons[truth[image.dataset.image]].click();
+            }, 5)""",
+            truth,
+        )
+    for tab in tabs:
+        tab.page.wait_for_function(
+            "() => document.querySelector('.al-progress').textContent.startsWith('round 1')", timeout=SECONDS
+        )
+        tab.page.close()
+    with Ledger(lab.folder / "shared.db", [str(k) for k in range(10)]) as ledger:
+        labels = [event for event in ledger.events() if event.action == "label"]
+    assert len(labels) == len({event.image for event in labels}) == 200
+    assert all(str(truth[event.image]) == event.label for event in labels)
+    assert min(Counter(event.who for event in labels).values()) > 50, "one tab did nearly all"
+
+
+def test_names_of_files_and_classes_are_shown_as_text_and_never_run(lab, browser):
+    rng = np.random.default_rng(0)
+    pictures = lab.folder / "pictures"
+    pictures.mkdir()
+    for i in range(30):
+        name = f"<img src=x onerror=window.hacked=1> & 'quoted' {i}.png"
+        Image.fromarray(rng.integers(0, 256, (40, 60, 3), dtype=np.uint8)).save(pictures / name)
+    (pictures / "broken.png").write_bytes(b"no image")
+    classes = ['"a" & <b>b</b>', "<script>window.hacked=1</script>", "🐈"]
+    write_notebook(
+        lab, "hostile.ipynb", person=True, folder="pictures", classes=",".join(classes), n_check=10,
+        n_stop=10, label_budget=10, ledger_file="hostile.db",
+    )  # fmt: skip
+    images = load_images(pictures, classes=classes)
+    tab = Tab(lab, browser, "hostile.ipynb", dict.fromkeys(images.digests, 1))
+    tab.open()
+    name = images.names[images.digests.index(tab.wait())]
+    assert tab.page.inner_text(".al-caption") == name
+    assert tab.page.locator(".al-class span").all_inner_texts() == classes
+    for _ in range(3):
+        tab.type("2")
+    assert tab.page.inner_text(".al-note") == f"Saved: {classes[1]}."
+    assert tab.page.evaluate("window.hacked") is None
+    tab.page.close()
+    with Ledger(lab.folder / "hostile.db", classes) as ledger:
+        assert ledger.labels_of("me") == dict.fromkeys(tab.said, 1)

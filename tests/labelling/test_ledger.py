@@ -1,0 +1,763 @@
+"""No label is lost, none is given twice, and whatever goes wrong is said in one sentence."""
+
+import csv
+import hashlib
+import os
+import random
+import re
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from alhelpers import ledger as ledgers
+from alhelpers.labelling.agreement import agreement, cohen_kappa
+from alhelpers.labelling.ledger import (
+    BUSY_SECONDS,
+    CANNOT_TELL,
+    LABEL,
+    LEASE,
+    SKIP,
+    UNSURE,
+    WAITING,
+    AlreadyAnswered,
+    Ledger,
+    LedgerError,
+)  # fmt: skip
+
+IMAGES = [hashlib.sha256(bytes([k])).hexdigest() for k in range(200)]
+A, B, C, D = IMAGES[:4]
+CLASSES = ["cat", "dog"]
+
+
+@pytest.fixture
+def file(tmp_path):
+    return tmp_path / "labels.db"
+
+
+@pytest.fixture
+def ledger(file):
+    with Ledger(file, CLASSES) as opened:
+        yield opened
+
+
+def one_sentence(error):
+    return "\n" not in str(error.value) and error.value._render_traceback_() == [
+        f"{type(error.value).__name__}: {error.value}"
+    ]
+
+
+def in_a_process(script, *arguments, **options):
+    script = "from alhelpers.labelling.ledger import *; import sys\n" + script
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
+
+
+# --- Who is asked what ---
+
+
+def test_people_share_the_work_and_second_opinions_do_not_change_the_answer(ledger):
+    ledger.record(A, UNSURE, who="ann")
+    ledger.record(B, LABEL, "dog", who="ann")
+    for image, action, label in ((A, LABEL, "cat"), (B, SKIP, None)):
+        with pytest.raises(AlreadyAnswered, match=f"{image[:12]}.*'ann'.*claim another") as error:
+            ledger.record(image, action, label, who="bob")
+        assert one_sentence(error)
+    assert len(ledger.events()) == 2
+    assert ledger.answers([A, B, C]).tolist() == [CANNOT_TELL, 1, WAITING]
+    assert ledger.waiting([A, B, C], "bob") == [C]
+
+    assert ledger.waiting([A, B, C], "bob", again=True) == [A, B, C]
+    ledger.record(B, LABEL, "cat", who="bob", again=True)
+    ledger.record(A, LABEL, "cat", who="bob", again=True)
+    with pytest.raises(AlreadyAnswered):
+        ledger.record(B, LABEL, "cat", who="bob", again=True)
+    assert ledger.answers([A, B]).tolist() == [0, 1]  # a label before "cannot tell", otherwise the earliest
+    assert ledger.counts() == {"cat": 1, "dog": 1, None: 0}
+    ledger.undo("ann")
+    assert ledger.answers([A, B]).tolist() == [0, 0]
+    assert ledger.labels_of("ann") == {}
+    assert ledger.labellers() == ["ann", "bob"]
+
+
+def test_skipped_images_come_back_after_all_others_to_those_who_skipped_them(ledger):
+    among = [A, B, C, D]
+    assert ledger.claim("tab", among, "ann") == A
+    assert ledger.record(A, SKIP, who="ann", viewer="tab", among=among) == B
+    assert ledger.record(B, SKIP, who="ann", viewer="tab", among=among) == C
+    assert ledger.waiting(among, "ann") == [C, D, A, B]
+    assert ledger.waiting(among, "bob") == among
+    ledger.record(A, SKIP, who="ann")
+    assert ledger.waiting(among, "ann") == [C, D, B, A]
+    assert ledger.undo("ann") == A
+    assert ledger.waiting(among, "ann") == [C, D, A, B]  # its first skip still stands
+    assert ledger.record(C, LABEL, "cat", who="ann", viewer="tab", among=among) == D
+    assert ledger.record(D, UNSURE, who="ann", viewer="tab", among=among) == A
+    assert ledger.record(A, LABEL, "dog", who="ann", viewer="tab", among=among) == B
+    assert ledger.record(B, LABEL, "dog", who="ann", viewer="tab", among=among) is None
+
+
+def test_undo_goes_back_one_act_after_another_of_one_person(ledger, tmp_path):
+    ledger.record(A, LABEL, "cat", who="ann")
+    ledger.record(B, SKIP, who="ann")
+    ledger.record(C, LABEL, "dog", who="bob")
+    ledger.record(D, UNSURE, who="ann")
+    assert [ledger.undo("ann", "tab") for _ in range(2)] == [D, B]
+    assert ledger.claim("other tab", [B, D], "bob") == D  # the undone image is before ann again
+    ledger.record(B, LABEL, "dog", who="ann")
+    assert [ledger.undo("ann") for _ in range(3)] == [B, A, None]
+    assert ledger.answers([A, B, C, D]).tolist() == [WAITING, WAITING, 1, WAITING]
+    assert [(event.action, event.undoes) for event in ledger.events(after=4)] == [
+        ("undo", 4), ("undo", 2), ("label", None), ("undo", 7), ("undo", 1),
+    ]  # fmt: skip
+
+    # What was imported is taken back only by name.
+    ledger.record(D, SKIP, who="ann")
+    (tmp_path / "labels.csv").write_text(f"image,label\n{A},dog\n{D},dog\n")
+    ledger.import_labels(tmp_path / "labels.csv", labeller="ann")
+    assert [ledger.undo("ann"), ledger.undo("ann")] == [D, None]
+    assert ledger.answers([A, D]).tolist() == [1, 1]
+    assert ledger.undo("ann", image=A) == A
+    assert ledger.answers([A, D]).tolist() == [WAITING, 1]
+
+
+def test_two_viewers_never_have_the_same_image(ledger, file, monkeypatch):
+    now = time.time()
+    monkeypatch.setattr(ledgers.time, "time", lambda: now)
+    with Ledger(file, CLASSES) as other:
+        assert ledger.claim("one", [A, B], "ann") == A
+        assert other.claim("two", [A, B], "ann") == B
+        assert other.claim("three", [A, B], "ann") is None
+        assert other.claim("three", [A, B], "bob", again=True) == A  # a second opinion may be given meanwhile
+        assert other.claim("three", [], "bob") is None
+        now += 0.9 * LEASE
+        assert ledger.claim("one", [D, A], "ann") == A  # renewed, although D comes first
+        now += 0.9 * LEASE
+        assert other.claim("three", [A], "ann") is None
+        assert other.claim("two", [D, B], "ann") == B  # the lease ran out, but nobody else came
+        now += 0.2 * LEASE
+        assert other.claim("three", [A], "ann") == A
+        assert ledger.claim("one", [A], "ann") is None  # another came
+        now -= 3600  # a clock put back keeps no image from people for an hour
+        assert ledger.claim("one", [A], "ann") == A
+    monkeypatch.undo()
+
+
+def test_an_answer_counts_whoever_holds_the_image_and_undone_it_is_left_to_them(ledger):
+    assert ledger.claim("one", [A, B], "ann") == A
+    ledger.record(A, LABEL, "cat", who="bob", viewer="two")
+    with pytest.raises(AlreadyAnswered):
+        ledger.record(A, LABEL, "cat", who="ann", viewer="one", among=[A, B])
+    assert ledger.undo("bob", "two") == A
+    assert ledger.claim("one", [B, A], "ann") == A
+    assert ledger.claim("two", [A, B], "bob") == B
+    assert ledger.claim("two", [A, D], "bob") == D  # B is not among these
+    assert ledger.record(A, LABEL, "dog", who="ann", viewer="one", among=[A, B, C]) == B
+    assert ledger.undo("ann", "one") == A
+    assert ledger.claim("three", [A, B, C], "eve") == B  # a viewer has one image: B is free again
+
+
+def test_what_is_known_follows_from_the_record_alone(file):
+    """Whatever people do, a ledger that has seen it happen, one opened later and a plain replay agree."""
+    rng = random.Random(0)
+    with Ledger(file, CLASSES) as one, Ledger(file, CLASSES) as other:
+        for _ in range(150):
+            who, again = rng.choice(["ann", "bob"]), rng.random() < 0.3
+            at = rng.choice([one, other])
+            if rng.random() < 0.3:
+                at.undo(who)
+            else:
+                action = rng.choice([LABEL, UNSURE, SKIP])
+                label = rng.choice(CLASSES) if action == LABEL else None
+                try:
+                    at.record(rng.choice(IMAGES[:8]), action, label, who=who, again=again)
+                except AlreadyAnswered:
+                    continue
+        undone = {event.undoes for event in one.events()}
+        acts = [e for e in one.events() if e.id not in undone and e.action != "undo"]
+        answers = []
+        for image in IMAGES[:8]:
+            labels = [e.label for e in acts if e.image == image and e.action != SKIP]
+            told = [CLASSES.index(label) for label in labels if label]
+            answers.append(told[0] if told else CANNOT_TELL if labels else WAITING)
+        with Ledger(file, CLASSES) as later:
+            assert len(undone) > 20
+            for opened in (one, other, later):
+                assert opened.answers(IMAGES[:8]).tolist() == answers
+                for who in ("ann", "bob"):
+                    own = [e for e in acts if e.who == who]
+                    done = {e.image for e in own if e.action != SKIP}
+                    skips = {e.image: e.id for e in own if e.action == SKIP and e.image not in done}
+                    fresh = [image for image in IMAGES[:8] if image not in done | skips.keys()]
+                    assert opened.waiting(IMAGES[:8], who, again=True) == [
+                        *fresh, *sorted(skips, key=skips.get),
+                    ]  # fmt: skip
+
+
+def test_the_record_is_only_ever_added_to(ledger, file):
+    ledger.record(A, LABEL, "cat", who="ann", round=3, milliseconds=np.int64(900))
+    before = ledger.events()
+    (event,) = before
+    assert event[:5] == (1, A, "label", "cat", "ann")
+    assert (event.round, event.milliseconds) == (3, 900)
+    assert re.fullmatch(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00", event.when)
+    with sqlite3.connect(file) as raw:
+        for statement in ("update event set label = 'dog'", "delete from event"):
+            with pytest.raises(sqlite3.IntegrityError, match="never"):
+                raw.execute(statement)
+    raw.close()
+    assert ledger.events() == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        ((A, LABEL, "cow"), "label is 'cow'.*'cat', 'dog'"),
+        ((A, LABEL), "with the label None"),
+        ((A, SKIP, "cat"), "'skip' came with the label 'cat'"),
+        ((A, "undo"), "the action 'undo'"),
+        (("photo.png", LABEL, "cat"), "image is 'photo.png'.*SHA-256"),
+        ((A, LABEL, "cat", " "), "person is ' '"),
+        ((A, LABEL, "cat", "\ud800"), "person is"),
+        ((A, LABEL, "cat", "ann", 1.5), "milliseconds is 1.5"),
+        ((A, LABEL, "cat", "ann", -1), "milliseconds is -1"),
+    ],
+)
+def test_what_cannot_be_recorded_is_named(ledger, arguments, sentence):
+    image, action, label, who, milliseconds = (*arguments, *(None, "ann", None)[len(arguments) - 2 :])
+    with pytest.raises(LedgerError, match=sentence) as error:
+        ledger.record(image, action, label, who=who, milliseconds=milliseconds)
+    assert one_sentence(error)
+    assert ledger.events() == []
+
+
+def test_time_spent_counts_what_was_undone_and_pauses_as_a_minute(ledger):
+    assert np.isnan(ledger.seconds_per_label())
+    assert ledger.minutes() == 0
+    times = {A: 2000, B: 4000, C: 3_600_000, D: None, IMAGES[4]: 0}
+    for image, milliseconds in times.items():
+        ledger.record(image, LABEL, "cat", who="ann", milliseconds=milliseconds)
+    ledger.record(IMAGES[5], SKIP, who="bob", milliseconds=6000)
+    ledger.record(IMAGES[6], LABEL, "dog", who="ann", milliseconds=12_000)
+    ledger.undo("ann")
+    assert ledger.seconds_per_label() == 3.0
+    assert np.isnan(ledger.seconds_per_label("bob"))
+    assert ledger.minutes() == pytest.approx((2 + 4 + 60 + 6 + 12) / 60)
+    assert ledger.minutes("bob") == pytest.approx(0.1)
+
+
+# --- Opening ---
+
+
+@pytest.mark.parametrize(
+    ("classes", "sentence"),
+    [
+        (["cat"], "2 to 36"),
+        ("cat", "2 to 36"),
+        ([str(k) for k in range(37)], "2 to 36"),
+        (["cat", "dog", "cat"], "'cat' is given twice"),
+        (["cat", ""], "class 1 is ''"),
+        (["cat", 7], "class 1 is 7"),
+    ],
+)
+def test_classes_that_make_no_sense_are_named_and_no_file_is_made(file, classes, sentence):
+    with pytest.raises(LedgerError, match=sentence) as error:
+        Ledger(file, classes)
+    assert one_sentence(error)
+    assert not file.exists()
+
+
+def test_classes_may_be_added_at_the_end_and_not_changed(ledger, file):
+    for classes in (["dog", "cat"], ["cat", "cow"], ["cat", "cow", "dog"]):
+        with pytest.raises(
+            LedgerError, match=r"has '\w+' as class \d.*give 'cat', 'dog', then new ones, or another"
+        ) as error:
+            Ledger(file, classes)
+        assert one_sentence(error)
+    with Ledger(file, ["cat", "dog", "cow"]) as more:
+        more.record(A, LABEL, "cow", who="bob")
+    assert ledger.answers([A]).tolist() == [2]  # opened before there were cows
+    assert ledger.classes == ("cat", "dog", "cow")
+    with pytest.raises(LedgerError, match="'cow' as class 2"):
+        Ledger(file, CLASSES)
+
+
+def test_a_ledger_about_other_images_is_refused(ledger, file):
+    Ledger(file, CLASSES, [C, D]).close()
+    ledger.record(A, SKIP, who="ann")
+    Ledger(file, CLASSES, [C, D]).close()  # no answers yet
+    ledger.record(A, LABEL, "cat", who="ann")
+    ledger.record(B, LABEL, "cat", who="ann")
+    with pytest.raises(LedgerError, match=r"labels\.db holds 2 answers, none .* these 2 images") as error:
+        Ledger(file, CLASSES, [C, D])
+    assert one_sentence(error)
+    Ledger(file, CLASSES, [D, B]).close()  # folders grow
+
+
+def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):
+    with sqlite3.connect(tmp_path / "other.db") as raw:
+        raw.execute("create table event (id integer primary key)")
+    raw.close()
+    (tmp_path / "short.txt").write_text("hello")
+    (tmp_path / "long.txt").write_text("hello, " * 9999)
+    Ledger(tmp_path / "later.db", CLASSES).close()
+    with sqlite3.connect(tmp_path / "later.db") as raw:
+        raw.execute("pragma user_version = 2")
+    raw.close()
+    for name, sentence in {
+        "other.db": "another program's",
+        "short.txt": "no ledger",
+        "long.txt": "no ledger",
+        "later.db": "version 2",
+        ".": "is a folder",
+        "missing/labels.db": "no folder .*missing; make it",
+    }.items():
+        path = tmp_path / name
+        before = path.read_bytes() if path.is_file() else None
+        with pytest.raises(LedgerError, match=sentence) as error:
+            Ledger(path, CLASSES)
+        assert one_sentence(error)
+        assert before is None or path.read_bytes() == before
+    (tmp_path / "empty.db").touch()  # as a kernel leaves it that is killed while it makes one
+    Ledger(tmp_path / "empty.db", CLASSES).close()
+    assert len(list(tmp_path.iterdir())) == 5  # and nothing beside them
+
+
+def test_opening_loads_nothing_slow():
+    slow = "{'tensorflow', 'nbformat', 'pyarrow', 'scipy'}"
+    code = f"import alhelpers.labelling.ledger, sys; sys.exit(bool({slow} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+# --- Whatever happens ---
+
+
+RECORD_FOR_EVER = """
+file, images = sys.argv[1], sys.argv[2:]
+with Ledger(file, ["cat", "dog"]) as ledger:
+    image = ledger.claim("process", images, "ann")
+    while image:
+        following = ledger.record(image, LABEL, "cat", who="ann", viewer="process", among=images)
+        print(image, flush=True)
+        image = following
+"""
+
+
+def test_a_kernel_killed_at_any_moment_loses_nothing(file):
+    printed = []
+    for k in range(4):
+        process = in_a_process(RECORD_FOR_EVER, file, *IMAGES)
+        printed += [process.stdout.readline().strip() for _ in range(3)]
+        time.sleep(random.Random(k).uniform(0, 0.05))
+        process.send_signal(signal.SIGKILL)
+        printed += process.stdout.read().split()
+        process.wait()
+    began = time.monotonic()
+    with Ledger(file, CLASSES) as ledger:
+        assert ledger.claim("process", IMAGES, "bob") is not None
+        assert time.monotonic() - began < BUSY_SECONDS / 2
+        recorded = [event.image for event in ledger.events()]
+        assert len(recorded) == len(set(recorded)) >= len(printed) >= 12
+        assert set(printed) <= set(recorded)
+        assert ledger._db.execute("pragma integrity_check").fetchall() == [("ok",)]
+    assert os.listdir(file.parent) == [file.name]  # one file to copy
+
+
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="needs a timer that interrupts")
+def test_a_cell_interrupted_at_any_moment_leaves_a_ledger_that_works(file):
+    script = """
+import random, signal
+file, images = sys.argv[1], sys.argv[2:12]
+signal.signal(signal.SIGALRM, signal.default_int_handler)
+rng, interrupts = random.Random(0), 0
+with Ledger(file, ["cat", "dog"]) as ledger:
+    for _ in range(1500):
+        try:
+            try:
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 8e-4))
+                if rng.random() < 0.5:
+                    ledger.undo("ann", "tab")
+                else:
+                    ledger.record(rng.choice(images), SKIP, who="ann", viewer="tab", among=images)
+            finally:
+                signal.setitimer(signal.ITIMER_REAL, 0)
+        except KeyboardInterrupt:
+            interrupts += 1
+    assert interrupts > 100
+    with Ledger(file, ["cat", "dog"]) as later:
+        assert ledger.waiting(images, "ann") == later.waiting(images, "ann")
+    thread = threading.Thread(target=lambda: print(len(ledger.events())), daemon=True)
+    thread.start()
+    thread.join(10)
+"""
+    process = in_a_process(script, file, *IMAGES)
+    assert int(process.communicate(timeout=60)[0]) > 0
+    assert process.returncode == 0
+
+
+def test_two_processes_answer_every_image_once(file):
+    """With a pause of two milliseconds, which no person undercuts."""
+    script = """
+file, who, images = sys.argv[1], sys.argv[2], sys.argv[3:]
+with Ledger(file, ["cat", "dog"]) as ledger:
+    print("ready", flush=True)
+    sys.stdin.readline()
+    while ledger.waiting(images, who):
+        image = ledger.claim(who, images, who)
+        while image:
+            image = ledger.record(image, LABEL, "dog", who=who, viewer=who, among=images)
+            time.sleep(0.002)
+        time.sleep(0.01)
+"""
+    people = {who: in_a_process(script, file, who, *IMAGES, stdin=subprocess.PIPE) for who in ("ann", "bob")}
+    for process in people.values():
+        assert process.stdout.readline() == "ready\n"
+    for process in people.values():
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    for process in people.values():
+        process.communicate()
+        assert process.returncode == 0
+    with Ledger(file, CLASSES) as ledger:
+        assert sorted(event.image for event in ledger.events()) == sorted(IMAGES)
+        assert all(ledger.labels_of(who) for who in people)
+
+
+def test_two_threads_can_use_one_ledger(ledger):
+    def work(who):
+        while image := ledger.claim(who, IMAGES[:40], who):
+            ledger.record(image, LABEL, "dog", who=who, viewer=who)
+            ledger.answers(IMAGES)
+
+    threads = [threading.Thread(target=work, args=[who]) for who in ("ann", "bob")]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(event.image for event in ledger.events()) == sorted(IMAGES[:40])
+
+
+def test_after_a_full_disk_the_same_ledger_goes_on(file):
+    pytest.importorskip("resource", reason="needs a limit on the size of files, which Windows has not")
+    script = """
+import os, resource
+file, images = sys.argv[1], sys.argv[2:]
+with Ledger(file, ["cat", "dog"]) as ledger:
+    ledger.record(images[0], LABEL, "cat", who="ann")
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(file) + 4096, before[1]))
+    for n, image in enumerate(images[1:], 1):
+        try:
+            ledger.record(image, LABEL, "cat", who="ann")
+        except LedgerError as problem:
+            print(problem)
+            break
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert ledger.answers(images).tolist() == [0] * n + [WAITING] * (len(images) - n)
+    ledger.record(images[n], LABEL, "dog", who="ann")
+    print(n)
+"""
+    process = in_a_process(script, file, *IMAGES)
+    sentence, n = process.communicate()[0].splitlines()
+    assert process.returncode == 0
+    assert str(file) in sentence
+    assert re.search("full.*free some space and go on, .* safe|full.*see to it and go on, .* safe", sentence)
+    with Ledger(file, CLASSES) as ledger:
+        assert ledger.answers(IMAGES[: int(n) + 1]).tolist() == [0] * int(n) + [1]
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no users to be without permission")
+def test_in_a_read_only_folder_a_ledger_can_be_read_and_says_why_not_written():
+    # A folder of its own: pytest's are closed to the user that root becomes here, whom permissions bind.
+    folder = Path(tempfile.mkdtemp())
+    file = folder / "labels.db"
+    try:
+        with Ledger(file, CLASSES) as ledger:
+            ledger.record(A, LABEL, "dog", who="ann")
+        folder.chmod(0o555)
+        file.chmod(0o444)
+        if user := os.geteuid():
+            nobody = user
+        else:
+            nobody = 65534
+            os.seteuid(nobody)
+        assert os.geteuid() == nobody
+        with Ledger(file, CLASSES, [A, B]) as ledger:
+            assert ledger.answers([A, B]).tolist() == [1, WAITING]
+            for act in (
+                lambda: ledger.record(B, LABEL, "dog", who="ann"),
+                lambda: ledger.claim("tab", [B], "ann"),
+                lambda: ledger.undo("ann"),
+                lambda: Ledger(folder / "new.db", CLASSES),
+                lambda: Ledger(file, [*CLASSES, "cow"]),
+                lambda: ledger.export(folder / "labels.csv"),
+            ):
+                with pytest.raises(LedgerError, match=f"{re.escape(str(folder))}/.*safe") as error:
+                    act()
+                assert one_sentence(error)
+    finally:
+        if hasattr(os, "seteuid"):
+            os.seteuid(os.getuid())
+        folder.chmod(0o755)
+        shutil.rmtree(folder)
+
+
+def test_a_locked_file_is_waited_for_and_then_named(ledger, file, monkeypatch):
+    browser = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
+    browser.execute("begin exclusive")
+    monkeypatch.setattr(ledgers, "BUSY_SECONDS", 0.1)
+    for act in (lambda: ledger.record(A, LABEL, "cat", who="ann"), lambda: Ledger(file, CLASSES)):
+        with pytest.raises(LedgerError, match=r"labels\.db .*locked; close that one and go on") as error:
+            act()
+        assert one_sentence(error)
+    monkeypatch.setattr(ledgers, "BUSY_SECONDS", 30)
+    release = threading.Timer(0.2, lambda: browser.execute("commit"))
+    release.start()
+    ledger.record(A, LABEL, "cat", who="ann")
+    release.join()
+    browser.close()
+    assert len(ledger.events()) == 1
+
+
+@pytest.mark.parametrize("size", [100, 5000, -4096])
+def test_a_truncated_file_is_named(file, size):
+    with Ledger(file, CLASSES) as ledger:
+        ledger.record(A, LABEL, "cat", who="ann")
+    content = file.read_bytes()
+    file.write_bytes(content[:size])
+    with (
+        pytest.raises(LedgerError, match=r"labels\.db .*(damaged|no ledger)") as error,
+        Ledger(file, CLASSES) as ledger,
+    ):
+        ledger.answers([A])
+    assert one_sentence(error)
+
+
+def test_a_file_moved_away_or_put_back_older_does_not_swallow_labels(file, tmp_path):
+    with Ledger(file, CLASSES) as ledger:
+        ledger.record(A, LABEL, "cat", who="ann")
+        shutil.copy(file, tmp_path / "copy.db")
+        ledger.record(B, LABEL, "cat", who="ann")
+        file.rename(tmp_path / "moved.db")
+        with pytest.raises(LedgerError, match="moved or deleted; put it back") as error:
+            ledger.record(C, LABEL, "cat", who="ann")
+        assert one_sentence(error)
+        (tmp_path / "moved.db").rename(file)
+        ledger.record(C, LABEL, "cat", who="ann")
+        shutil.copy(tmp_path / "copy.db", file)  # written over: the same file, without B and C
+        ledger.record(B, LABEL, "dog", who="bob")
+        assert ledger.answers([A, B, C]).tolist() == [0, 1, WAITING]
+    with pytest.raises(LedgerError, match="closed; open the ledger anew"):
+        ledger.answers([A])
+
+
+# --- Other files ---
+
+AWKWARD = ['say "cat"', "dog, cow", "line\nbreak\r\n", "cr\rcr", "🐈‍⬛", " ' ", "0"]
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_what_is_exported_can_be_imported(tmp_path, suffix):
+    if suffix == ".parquet":
+        pytest.importorskip("pyarrow")
+    path = tmp_path / f"labels{suffix}"
+    with Ledger(tmp_path / "one.db", AWKWARD) as one, Ledger(tmp_path / "two.db", AWKWARD) as two:
+        for k, name in enumerate(AWKWARD):
+            one.record(IMAGES[k], LABEL, name, who='ann "the cat", jr.', round=k, milliseconds=100 * k)
+        one.record(IMAGES[7], UNSURE, who="ann")
+        one.record(IMAGES[8], SKIP, who="ann")
+        one.record(IMAGES[1], LABEL, "0", who="bob", again=True)
+        one.record(IMAGES[9], LABEL, "0", who="bob")
+        one.undo("bob")
+        one.export(path, {IMAGES[0]: "zoo/0,0.png"})
+        assert two.import_labels(path) == 9
+        assert two.import_labels(path) == 0
+        assert two.answers(IMAGES).tolist() == one.answers(IMAGES).tolist()
+        for who in one.labellers():
+            assert two.labels_of(who) == one.labels_of(who)
+        kept = ("image", "label", "who", "when", "round", "milliseconds")
+        once, twice = (
+            [[getattr(event, name) for name in kept] for event in ledger._all_standing()]
+            for ledger in (one, two)
+        )
+        assert once == twice
+        one.export_history(tmp_path / f"history{suffix}")
+        assert {file.name for file in tmp_path.iterdir()} == {
+            "one.db", "two.db", path.name, f"history{suffix}",
+        }  # fmt: skip
+        events = one.events()
+    if suffix == ".csv":
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+        with (tmp_path / "history.csv").open(newline="", encoding="utf-8") as file:
+            history = list(csv.DictReader(file))
+    else:
+        from pyarrow import parquet
+
+        table = parquet.read_table(path)
+        assert str(table.schema.field("when").type) == "timestamp[ms, tz=UTC]"
+        assert table["label"].null_count == 1
+        rows, history = table.to_pylist(), parquet.read_table(tmp_path / "history.parquet").to_pylist()
+    assert rows[0]["name"] == "zoo/0,0.png"
+    assert rows[7]["label"] in ("", None)
+    assert [str(row["id"]) for row in history] == [str(event.id) for event in events]
+    assert str(history[-1]["undoes"]) == str(events[-1].undoes)
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (f"image,label\n{A},cat\n{B},cow\n", r"data row 2: the label is 'cow'; give one of 'cat', 'dog'"),
+        (f"image,label\n{A},cat\n{B[:-1]},cat\n", "data row 2: the image is"),
+        (f"image,label\n{A},cat\n{B},dog\n{A},cat\n", "data row 3: data row 1 has this image"),
+        (f"image,label,when\n{A},cat,yesterday\n", "data row 1: the time is 'yesterday'"),
+        (f"image,label,milliseconds\n{A},cat,fast\n", "data row 1: milliseconds is 'fast'"),
+        (f"image,label\n{A},cat\n{B}\n", "data row 2 has 1 cells"),
+        (f"image,class\n{A},cat\n", "no column 'label' among"),
+        (f'image,label\n{A},cat\n{B},"dog\n', "cannot read"),
+        ("", "no column 'image'"),
+        (b"\xff\xfe\x00", "cannot read"),
+        (f"image,label\n{A},cat\n{C},dog\n", "data row 2: 'ann' says 'dog' here, 'cat' in the ledger"),
+    ],
+)
+def test_of_a_file_with_a_mistake_nothing_is_imported(ledger, tmp_path, content, sentence):
+    ledger.record(C, LABEL, "cat", who="ann")
+    path = tmp_path / "labels.csv"
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    with pytest.raises(LedgerError, match=sentence) as error:
+        ledger.import_labels(path, labeller="ann")
+    assert one_sentence(error)
+    assert str(path) in str(error.value)
+    assert len(ledger.events()) == 1
+    ledger.record(A, LABEL, "dog", who="ann")
+
+
+def test_files_that_cannot_be_written_or_read_are_named(ledger, file, tmp_path, monkeypatch):
+    (tmp_path / "torn.parquet").write_bytes(b"PAR1 torn")
+    (tmp_path / "nobody.csv").write_text(f"image,label\n{A},cat\n")
+    for act, sentence in (
+        (lambda: ledger.export(tmp_path / "labels.xlsx"), "neither .csv nor .parquet"),
+        (lambda: ledger.export(tmp_path / "no" / "labels.csv"), "cannot write .*No such file"),
+        (lambda: ledger.import_labels(tmp_path / "no.csv"), "cannot read .*No such file"),
+        (lambda: ledger.import_labels(tmp_path / "torn.parquet"), "cannot read"),
+        (lambda: ledger.import_labels(tmp_path / "nobody.csv"), "data row 1: the person is None"),
+    ):
+        with pytest.raises(LedgerError, match=sentence) as error:
+            act()
+        assert one_sentence(error)
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(LedgerError, match=r"pip install -e '.\[label\]'"):
+        ledger.export(tmp_path / "labels.parquet")
+    with Ledger(tmp_path / "ledger.csv", CLASSES) as named, pytest.raises(LedgerError, match="ledger itself"):
+        named.export(tmp_path / "ledger.csv")
+
+
+def test_a_parquet_file_from_elsewhere_can_be_imported(tmp_path):
+    pa = pytest.importorskip("pyarrow")
+    from pyarrow import parquet
+
+    columns = {
+        "image": pa.array([A, B]).dictionary_encode(),
+        "label": pa.array([1, 0]),
+        "labeller": ["ann", "ann"],
+        "when": pa.array([1_700_000_000_123_456_789] * 2, pa.timestamp("ns")),
+        "milliseconds": pa.array([1200.0, None]),
+        "of no interest": [None, None],
+    }
+    parquet.write_table(pa.table(columns), tmp_path / "labels.parquet")
+    with Ledger(tmp_path / "labels.db", ["0", "1"]) as ledger:
+        assert ledger.import_labels(tmp_path / "labels.parquet") == 2
+        assert ledger.answers([A, B]).tolist() == [1, 0]
+        assert [(e.when, e.milliseconds) for e in ledger.events()] == [
+            ("2023-11-14T22:13:20.123+00:00", 1200), ("2023-11-14T22:13:20.123+00:00", None),
+        ]  # fmt: skip
+
+
+@pytest.mark.skipif(not hasattr(time, "tzset"), reason="needs another time zone")
+def test_times_are_utc_unless_they_say_otherwise(ledger, tmp_path, monkeypatch):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"image,label,when\n{A},cat,2026-01-31 12:00\n{B},cat,2026-01-31T12:00:00.5+02:00\n")
+    monkeypatch.setenv("TZ", "EST5")
+    time.tzset()
+    try:
+        ledger.import_labels(path, labeller="ann")
+    finally:
+        monkeypatch.undo()
+        time.tzset()
+    assert [event.when for event in ledger.events()] == [
+        "2026-01-31T12:00:00.000+00:00", "2026-01-31T10:00:00.500+00:00",
+    ]  # fmt: skip
+
+
+def test_an_import_keeps_other_people_s_answers(ledger, tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text(f"\ufefflabeller,label,image\nbob,dog,{A}\nbob,,{B}\n\n", encoding="utf-8")
+    ledger.record(A, LABEL, "cat", who="ann")
+    assert ledger.import_labels(path) == 2
+    assert ledger.import_labels(path, labeller="joe") == 2
+    assert ledger.labellers() == ["ann", "bob", "joe"]
+    assert ledger.answers([A, B]).tolist() == [0, CANNOT_TELL]
+    assert ledger.disagreements("ann", "bob") == {A: (0, 1)}
+    assert ledger.agreement("ann", "bob").n == 1
+    with pytest.raises(LedgerError, match=r"'ann' and 'eve'; .* by 'ann', 'bob', 'joe'"):
+        ledger.agreement("ann", "eve")
+
+
+# --- Agreement ---
+
+
+def test_kappa_is_cohen_s():
+    # The share alike is 0.70; by chance it would be 0.50 × 0.60 + 0.30 × 0.30 + 0.20 × 0.10 = 0.41.
+    table = np.array([[44, 5, 1], [7, 20, 3], [9, 5, 6]])
+    a, b = (np.repeat(axis, table.ravel()) for axis in np.indices(table.shape).reshape(2, -1))
+    assert cohen_kappa(a, b) == pytest.approx((0.70 - 0.41) / (1 - 0.41))
+    found = agreement(b, a)
+    assert found.share == 0.70
+    assert found.kappa.low < cohen_kappa(a, b) == found.kappa.estimate < found.kappa.high
+    assert found.words() == "70.00% of 100 images labelled alike, kappa 0.49 (0.33 to 0.63)"
+    assert cohen_kappa([0, 1], [1, 0]) == -1
+
+
+def test_equal_labels_agree_perfectly_and_the_interval_says_how_many_there_were():
+    few, many = (agreement(labels, labels).kappa for labels in (np.arange(20) % 10, np.arange(2000) % 10))
+    assert few.estimate == many.estimate == few.high == 1
+    assert few.low < 0.85
+    assert many.low > 0.99
+    assert cohen_kappa(np.full(5, 3), np.full(5, 3)) == 1
+    assert np.isnan(agreement(np.full(5, 3), np.full(5, 3)).kappa.low)
+
+
+def test_the_interval_covers_the_true_kappa():
+    rng, truth = np.random.default_rng(0), 0.9**2 + 0.1**2 / 9  # both are right nine times in ten
+    kappa = (truth - 0.1) / 0.9
+    covered = 0
+    for _ in range(1000):
+        right = rng.integers(10, size=100)
+        one, other = (
+            np.where(rng.random(100) < 0.9, right, (right + rng.integers(1, 10, size=100)) % 10)
+            for _ in range(2)
+        )
+        found = agreement(one, other).kappa
+        covered += found.low <= kappa <= found.high
+    assert 0.93 <= covered / 1000 <= 0.98
+
+
+@pytest.mark.parametrize(
+    ("a", "b", "sentence"),
+    [
+        ([], [], r"a has shape \(0,\)"),
+        ([0, 1], [0.0, 1.0], "b has .*float64"),
+        ([0, 1], [0, 1, 1], "a has 2 labels and b 3"),
+    ],
+)
+def test_labels_that_cannot_be_compared_are_named(a, b, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        cohen_kappa(a, b)

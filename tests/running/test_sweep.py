@@ -1,0 +1,623 @@
+"""A sweep is checked before it runs, cannot be half-done, and gives what papermill gives."""
+
+import contextlib
+import csv
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+import papermill
+import pyarrow.parquet
+import pytest
+
+from alhelpers import cli
+from alhelpers.running import notebooks as run
+from alhelpers.running import summary, sweep
+
+PARAMETERS = (
+    "seed: int = 0  # which draw\nwait: float = 0.0\nfail: bool = False\nname: str = 'a'\nlimit: int = None"
+)
+NOTEBOOK_06 = run.NOTEBOOKS / "06_active_learning.ipynb"
+# Shows two fits whose accuracy is made from the seed, the way a learner's history shows.
+FITS = f"""
+import time
+time.sleep(wait)
+if fail:
+    raise RuntimeError("as asked")
+rows = [dict(stage="active", n_labels=n, accuracy=(seed * 7 + n) % 100 / 100, steps=10) for n in (10, 20)]
+display({{"text/plain": "history", "{run.HISTORY_MIME}": rows}}, raw=True)
+"""
+
+
+def write_notebook(path, *cells, parameters=PARAMETERS):
+    tagged = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
+    content = nbformat.v4.new_notebook(cells=[tagged, *map(nbformat.v4.new_code_cell, cells)])
+    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
+    nbformat.write(content, path)
+    return path
+
+
+@pytest.fixture
+def notebook(tmp_path):
+    return write_notebook(tmp_path / "tiny.ipynb", FITS)
+
+
+def start(*arguments):
+    """The command in a process of its own, to be killed or waited for."""
+    command = [sys.executable, "-m", "alhelpers.cli", "sweep", *map(str, arguments)]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
+    )
+
+
+def run_command(*arguments):
+    process = start(*arguments)
+    out, err = process.communicate(timeout=180)
+    return process.returncode, out, err
+
+
+def rows(folder):
+    """The rows of results.csv without the identities of the runs."""
+    with (folder / "results.csv").open(newline="") as file:
+        return [{k: v for k, v in row.items() if k != "run"} for row in csv.DictReader(file)]
+
+
+def expected_rows(seeds):
+    return [(str(seed), str(n), (seed * 7 + n) % 100 / 100) for seed in seeds for n in (10, 20)]
+
+
+def found_rows(folder):
+    return [(row["seed"], row["n_labels"], float(row["accuracy"])) for row in rows(folder)]
+
+
+def wait_for(condition, seconds=60):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("what was waited for did not happen")
+
+
+def descendants(pid):
+    """Process ids and command lines of everything that was started by a process, as /proc tells."""
+    parents, commands = {}, {}
+    for entry in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (entry / "stat").read_text().rpartition(")")[2].split()
+            commands[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+            parents[int(entry.name)] = int(stat[1])
+        except (OSError, ValueError):
+            continue
+    found, grown = {pid}, True
+    while grown:
+        more = {child for child, parent in parents.items() if parent in found} - found
+        found, grown = found | more, bool(more)
+    return {child: commands[child] for child in found - {pid}}
+
+
+def parent_of(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def fork_server_and_kernels(pid):
+    """The fork server is a child of the worker, kernels are its children; their command lines are alike."""
+    family = {
+        child for child, command in descendants(pid).items() if "-m alhelpers.running.kernels" in command
+    }
+    parents = {}
+    for child in family:
+        with contextlib.suppress(OSError):  # it has ended since
+            parents[child] = parent_of(child)
+    server = next(child for child, parent in parents.items() if parent not in family)
+    return server, sorted(parents.keys() - {server})
+
+
+# --- Planning ---
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("5,10,20", [5, 10, 20]),
+        ("0:4", [0, 1, 2, 3]),
+        ("0:100:50", [0, 50]),
+        ("None,1:3", [None, 1, 2]),
+        ("0.5, 1e-3", [0.5, 1e-3]),
+        ("true,False", [True, False]),
+        ("margin", ["margin"]),
+    ],
+)
+def test_values_are_lists_ranges_and_words(text, values):
+    found = sweep.parse_values("x", text)
+    assert found == values
+    assert list(map(type, found)) == list(map(type, values))
+
+
+def test_a_plan_is_the_product_of_all_values(notebook):
+    plan = sweep.make_plan(notebook, {"seed": [0, 1, 2], "wait": [0, 1]})
+    assert len(plan.runs) == 6 == len({planned.id for planned in plan.runs})
+    assert plan.runs[1].parameters == {"seed": 0, "wait": 1.0, "fail": False, "name": "a", "limit": None}
+    assert plan.varied == ("seed", "wait")
+
+
+def test_identity_is_notebook_parameters_and_package_and_nothing_else(notebook, tmp_path, monkeypatch):
+    def identity(path, **grid):
+        return sweep.make_plan(path, {name: [value] for name, value in grid.items()}).runs[0].id
+
+    first = identity(notebook, seed=3)
+    assert identity(notebook, seed=3, wait=0.0) == first, "a default value given is the default value"
+    assert identity(notebook, seed=4) != first
+    other = write_notebook(tmp_path / "other.ipynb", FITS + "# changed")
+    assert identity(other, seed=3) != first
+    executed = nbformat.read(notebook, as_version=4)
+    executed.cells[1].outputs = [nbformat.v4.new_output("stream", text="hello")]
+    executed.cells[1].execution_count = 7
+    nbformat.write(executed, tmp_path / "executed.ipynb")
+    assert identity(tmp_path / "executed.ipynb", seed=3) == first, "outputs are no part of what will run"
+    monkeypatch.setattr(sweep, "package_version", lambda: "0.0")
+    assert identity(notebook, seed=3) != first
+
+
+def test_ten_thousand_runs_are_planned_in_five_seconds(tmp_path):
+    began = time.monotonic()
+    code, out, err = run_command(
+        NOTEBOOK_06, "-p", "seed=0:1000", "-p", "batch_size=1:11", "--out", tmp_path / "out", "--dry-run"
+    )
+    assert code == 0, err
+    assert "10,000 runs" in out
+    assert time.monotonic() - began < 5
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (["-p", "sede=1"], r"no parameter 'sede'; did you mean 'seed'\? \(with plain values it has seed"),
+        (["-p", "seed=1.5"], r"seed is 1.5; tiny.ipynb declares it as int$"),
+        (["-p", "seed=True"], r"seed is True; tiny.ipynb declares it as int$"),
+        (["-p", "limit=x"], r"limit is 'x'; tiny.ipynb declares it as int or None$"),
+        (["-p", "wait=nan"], r"wait is nan; tiny.ipynb declares it as float$"),
+        (["-p", "seed=1,1"], r"seed has the value 1 twice; each run is done once$"),
+        (["-p", "seed="], r"seed= has no values; give a list like 5,10,20 or a range like 0:20$"),
+        (["-p", "seed=5:5"], r"seed=5:5 has no values"),
+        (["-p", "seed"], r"-p seed is no NAME=VALUES; give for example -p batch_size=5,10,20$"),
+        (["-p", "seed=0:9:0"], r"the range '0:9:0' of seed has step 0; give 1 or more$"),
+        (["-p", "seed=1", "-p", "seed=2"], r"seed is given twice"),
+        ([], r"the grid is empty; give at least one parameter, as in -p seed=0:20$"),
+        (["-p", "seed=1", "--jobs", "2", "--scheduler", "tcp://x:1"], r"--jobs is for this machine"),
+        (["-p", "seed=99999999999999999999"], r"seed is 9+; tiny.ipynb declares it as int$"),
+        (["-p", "seed=1", "--jobs", "0"], r"--jobs is 0; give 1 or more$"),
+        (["-p", "seed=1", "--grid", "no.yml"], r"cannot read the grid no.yml: .*No such file"),
+        (["-p", "seed=1", "--scheduler", "tcp://127.0.0.1:9"], r"no Dask scheduler .* answers at tcp://127.0.0.1:9"),
+        (["-p", "seed=1", "--scheduler", "nonsense://x"], r"no Dask scheduler .* answers at nonsense://x"),
+    ],
+)  # fmt: skip
+def test_a_wrong_call_ends_in_one_sentence(notebook, tmp_path, capfd, monkeypatch, arguments, sentence):
+    monkeypatch.setattr(sweep, "CONNECT_SECONDS", 1)
+    out = tmp_path / "out"
+    assert cli.main(["sweep", str(notebook), *arguments, "--out", str(out)]) == 2
+    error = capfd.readouterr().err.strip()
+    assert re.search(sentence, error), error
+    assert len(error.splitlines()) == 1
+    assert not out.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (None, r"cannot read the notebook .*: No such file"),
+        ("{", r"is no notebook that can be read"),
+        ('{"cells": 3, "nbformat": 4, "nbformat_minor": 5, "metadata": {}}', r"is no notebook that can be"),
+        (
+            nbformat.writes(nbformat.v4.new_notebook(metadata={"kernelspec": {
+                "name": "ir", "display_name": "R", "language": "R"}})),
+            r"is a notebook in R; only Python notebooks can be swept",
+        ),
+        (nbformat.writes(nbformat.v4.new_notebook()), r'has no cell tagged "parameters", so there is'),
+    ],
+)  # fmt: skip
+def test_a_notebook_that_cannot_be_swept_ends_in_one_sentence(tmp_path, capsys, content, sentence):
+    path = tmp_path / "some.ipynb"
+    if content is not None:
+        path.write_text(content)
+    assert cli.main(["sweep", str(path), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
+    error = capsys.readouterr().err.strip()
+    assert re.search(sentence, error), error
+    assert len(error.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("line", "sentence"),
+    [
+        (
+            "steps: int = 7",
+            r"has a parameter 'steps', which is a column of the results; give it another name",
+        ),
+        ("layers = [64, 64]", r"has no line like `seed: int = 0`, so nothing can vary"),
+        ("seed: int = ", r"the parameters cell of .* is no Python: invalid syntax"),
+    ],
+)
+def test_a_parameters_cell_that_cannot_be_swept_ends_in_one_sentence(tmp_path, line, sentence):
+    path = write_notebook(tmp_path / "some.ipynb", parameters=line)
+    with pytest.raises(sweep.SweepError, match=sentence):
+        sweep.make_plan(path, {"seed": "1"})
+
+
+def test_parameters_are_read_as_python_reads_them(tmp_path):
+    lines = """
+n: int = 20
+half = n // 2
+layers = [64, 64]
+limit: int | None = None
+text: str = "a=b#c"
+rate: float = 1e-3
+free = None
+"""
+    path = write_notebook(tmp_path / "some.ipynb", parameters=lines)
+    plan = sweep.make_plan(path, {"limit": "None,3", "text": "5,x", "rate": "1", "free": "7"})
+    assert [planned.parameters for planned in plan.runs] == [
+        {"n": 20, "limit": limit, "text": text, "rate": 1.0, "free": 7}
+        for limit in (None, 3)
+        for text in ("5", "x")
+    ], "what is no plain value stays as the notebook computes it"
+    with pytest.raises(sweep.SweepError, match=r"has no parameter 'half' \(with plain values it has"):
+        sweep.make_plan(path, {"half": "3"})
+    with pytest.raises(sweep.SweepError, match=r"limit is 1.5; some.ipynb declares it as int or None"):
+        sweep.make_plan(path, {"limit": "1.5"})
+    with pytest.raises(
+        sweep.SweepError, match=r"free is 'x'; some.ipynb declares it as a plain value, all of one"
+    ):
+        sweep.make_plan(path, {"free": "1,x"})
+
+
+def test_what_the_notebook_would_refuse_is_refused_before_anything_runs(tmp_path, capsys):
+    arguments = ["sweep", str(NOTEBOOK_06), "-p", "label_budget=40,5000", "--out", str(tmp_path / "out")]
+    assert cli.main(arguments) == 2
+    assert "label_budget is 5,000 but n_pool is 4,000" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_grid_file_is_a_grid(notebook, tmp_path, capsys):
+    grid = tmp_path / "grid.yml"
+    grid.write_text("seed: 0:3\nwait: [0, 0.5]\nname: b\n")
+    assert (
+        cli.main(["sweep", str(notebook), "--grid", str(grid), "--out", str(tmp_path / "o"), "--dry-run"])
+        == 0
+    )
+    assert "6 runs of tiny" in capsys.readouterr().out
+    assert (
+        cli.main(["sweep", str(notebook), "--grid", str(grid), "-p", "name=c", "--out", str(tmp_path / "o")])
+        == 2
+    )
+    assert "name is given by -p and by" in capsys.readouterr().err
+
+
+def test_without_its_extra_the_tutorial_says_what_a_sweep_needs(notebook, tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "distributed" else object())
+    assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "o")]) == 2
+    assert "a sweep needs distributed, which the tutorial does not; install them with: pip install" in (
+        capsys.readouterr().err
+    )
+
+
+# --- Running ---
+
+
+def test_runs_equal_the_same_papermill_calls(tmp_path):
+    small = {"n_pool": 60, "n_test": 30, "label_budget": 40}
+    fixed = [word for name, value in small.items() for word in ("-p", f"{name}={value}")]
+    out = tmp_path / "out"
+    code, _, err = run_command(NOTEBOOK_06, *fixed, "-p", "batch_size=10,20", "-p", "seed=1", "--out", out)
+    assert code == 0, err
+    by_hand = []
+    for batch_size in (10, 20):
+        executed = papermill.execute_notebook(
+            str(NOTEBOOK_06), None, {**small, "batch_size": batch_size, "seed": 1}, progress_bar=False
+        )
+        by_hand += [(str(batch_size), *map(str, fit.values())) for fit in run.histories(executed)]
+    found = [
+        tuple(row[name] for name in ("batch_size", "stage", "n_labels", "accuracy", "steps"))
+        for row in rows(out)
+    ]
+    assert found == by_hand
+    assert len(found) == 6
+
+
+def test_a_run_sees_nothing_of_another(tmp_path):
+    look = """
+import os, random, sys
+import numpy as np
+from alhelpers.model import tf
+seen = ["left" in globals(), hasattr(sys, "left"), "LEFT" in os.environ, os.path.exists("left"),
+        tf.config.threading.get_inter_op_parallelism_threads() == 7]
+drawn = [random.random(), np.random.random(), float(tf.random.uniform([]))]
+left = sys.left = True
+os.environ["LEFT"] = "1"
+open("left", "w").close()
+random.seed(0), np.random.seed(0), tf.random.set_seed(0)
+display({"text/plain": repr((seen, drawn))}, raw=True)
+"""
+    notebook = write_notebook(tmp_path / "look.ipynb", look)
+    code, _, err = run_command(notebook, "-p", "seed=0:4", "--jobs", "1", "--out", tmp_path / "out")
+    assert code == 0, err
+    shown = []
+    for path in (tmp_path / "out" / "runs").glob("*/notebook.ipynb"):
+        output = next(run.outputs(nbformat.read(path, as_version=4)))
+        shown.append(eval(output["data"]["text/plain"]))
+    assert len(shown) == 4
+    assert not any(any(seen) for seen, _ in shown), "a run saw what another had left"
+    for generator in range(3):
+        assert len({drawn[generator] for _, drawn in shown}) == 4, "runs without a seed drew the same numbers"
+
+
+def test_given_again_it_does_what_is_missing_and_failed_runs_when_asked(notebook, tmp_path):
+    out = tmp_path / "out"
+    code, printed, err = run_command(notebook, "-p", "seed=0:2", "-p", "fail=False,True", "--out", out)
+    assert code == 1
+    assert "2 of 4 runs done (0 were there before), 2 failed" in printed
+    assert "RuntimeError: as asked" in err
+    page = (out / "summary.html").read_text()
+    assert "RuntimeError: as asked" in page
+    assert "2 of 4 runs are done, 2 failed" in page
+    assert found_rows(out) == expected_rows([0, 1])
+
+    times = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/run.json")}
+    code, printed, _ = run_command(
+        notebook, "-p", "seed=0:3", "-p", "fail=False,True", "--out", out, "--rerun-failed"
+    )
+    assert code == 1
+    assert "3 of 6 runs done (2 were there before), 3 failed" in printed
+    kept = {path for path, changed in times.items() if path.stat().st_mtime_ns == changed}
+    assert {json.loads(path.read_text())["status"] for path in kept} == {"done"}
+    assert len(kept) == 2
+    assert found_rows(out) == expected_rows([0, 1, 2])
+    # Nothing left to do: only the results are written again, and a dry run says so before.
+    code, printed, _ = run_command(notebook, "-p", "seed=0:3", "--out", out, "--dry-run")
+    assert "3 done and 0 failed in" in printed
+    assert printed.endswith("already, 0 would run\n")
+    code, printed, _ = run_command(notebook, "-p", "seed=0:3", "--out", out)
+    assert code == 0
+    assert "3 of 3 runs done (3 were there before), 0 failed" in printed
+    assert "3 runs of other sweeps in" in printed
+    assert found_rows(out) == expected_rows([0, 1, 2])
+
+
+def test_a_folder_with_something_else_is_left_alone(notebook, tmp_path, capsys):
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "thesis.txt").write_text("mine")
+    assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
+    assert "holds something else" in capsys.readouterr().err
+    assert (
+        cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out"), "--dry-run"]) == 2
+    )
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
+
+
+linux = pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+
+
+@linux
+@pytest.mark.parametrize("victim", ["worker", "kernel", "fork server"])
+def test_a_killed_process_costs_nothing_but_time(notebook, tmp_path, victim):
+    out = tmp_path / "out"
+    process = start(notebook, "-p", "seed=0:6", "-p", "wait=1.5", "--jobs", "2", "--out", out)
+    wait_for(lambda: list(out.glob("runs/*")))
+    server, kernels = wait_for(lambda: (found := fork_server_and_kernels(process.pid))[1] and found)
+    killed = {"worker": parent_of(server), "kernel": kernels[0], "fork server": server}[victim]
+    os.kill(killed, signal.SIGKILL)
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err
+    assert found_rows(out) == expected_rows(range(6))
+    assert len(list(out.glob("runs/*"))) == 6
+    assert not list(out.glob(".partial*"))
+
+
+@linux
+@pytest.mark.parametrize("after", [0.3, 1.2, 2.5])
+def test_ctrl_c_early_on_is_one_sentence_too(notebook, tmp_path, after):
+    process = start(notebook, "-p", "seed=0:6", "-p", "wait=60.0", "--out", tmp_path / "out")
+    time.sleep(after)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130 or after < 1, err  # at 0.3 s Python itself may still be starting
+    if process.returncode == 130:
+        assert re.fullmatch(r"alhelpers: stopped.*", err.strip()), err
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
+    out = tmp_path / "out"
+    arguments = notebook, "-p", "seed=0:6", "-p", "wait=1.0", "--jobs", "2", "--out", out
+    process = start(*arguments)
+    wait_for(lambda: list(out.glob("runs/*")))
+    family = descendants(process.pid)
+    # Ctrl-C goes to everything in the terminal, workers too.
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
+    _, err = process.communicate(timeout=60)
+    if number == signal.SIGINT:
+        assert process.returncode == 130
+        assert re.fullmatch(
+            r"alhelpers: stopped with \d of 6 runs there; the same command goes on from them and writes .*",
+            err.strip(),
+        ), err
+    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in family), 15)
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("runs/*")}
+    assert 0 < len(before) < 6
+    code, _, err = run_command(*arguments)
+    assert code == 0, err
+    assert found_rows(out) == expected_rows(range(6))
+    assert all((out / "runs" / name).stat().st_mtime_ns == then for name, then in before.items())
+
+
+@linux
+def test_a_run_that_kills_its_workers_is_recorded_and_spoils_no_other(tmp_path):
+    deadly = """
+import os, time
+if seed == 1:
+    server = os.getppid()
+    worker = int(open(f"/proc/{server}/stat").read().rpartition(")")[2].split()[1])
+    os.kill(worker, 9)
+time.sleep(1)
+"""
+    notebook = write_notebook(tmp_path / "deadly.ipynb", deadly)
+    out = tmp_path / "out"
+    code, printed, err = run_command(notebook, "-p", "seed=0:3", "--out", out)
+    assert code == 1
+    assert "2 of 3 runs done (0 were there before), 1 failed" in printed
+    assert "failed: seed=1: KilledWorker: every worker that began this run died" in err
+
+
+def test_a_worker_with_another_package_or_none_is_named():
+    class Client:
+        def run(self, function):
+            return {"tcp://far:1": "0.0.1+deadbeef"}
+
+    with pytest.raises(
+        sweep.SweepError, match=r"the worker at tcp://far:1 has alhelpers 0.0.1\+deadbeef and the"
+    ):
+        sweep._check_workers(Client(), "0.1.0+cafe")
+    Client.run = lambda *_: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'alhelpers'"))
+    with pytest.raises(
+        sweep.SweepError, match=r"a worker cannot run alhelpers \(No module named 'alhelpers'\)"
+    ):
+        sweep._check_workers(Client(), "0.1.0+cafe")
+
+
+def test_a_history_that_is_none_is_a_failure(tmp_path):
+    notebook = write_notebook(tmp_path / "odd.ipynb", FITS.replace("steps=10", "loss=1.0"))
+    code, _, err = run_command(notebook, "-p", "seed=1", "--jobs", "1", "--out", tmp_path / "out")
+    assert code == 1
+    assert re.search(r"failed: HistoryError: the notebook shows a history with the row .*loss", err), err
+
+
+def test_a_damaged_record_is_named(results, notebook, capsys):
+    damaged = next(results.glob("runs/*/run.json"))
+    damaged.write_text("")
+    arguments = ["-p", "wait=0,1", "-p", "seed=0:3", "--out", str(results)]
+    assert cli.main(["sweep", str(notebook), *arguments]) == 2
+    assert f"{damaged.parent} is damaged; delete it" in capsys.readouterr().err
+
+
+def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
+    store = sweep.Store(tmp_path / "out")
+    store.open()
+    assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
+    assert "another sweep is writing to" in capsys.readouterr().err
+    store.close()
+
+
+def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
+    quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    port = address.rpartition(":")[2]
+    folders = [tmp_path / name for name in ("scheduler", "first", "second")]
+    for folder in folders:
+        folder.mkdir()
+    commands = [
+        [
+            sys.executable,
+            "-m",
+            "distributed.cli.dask_scheduler",
+            "--host",
+            "127.0.0.1",
+            "--port",
+            port,
+            "--no-dashboard",
+        ],
+        *[[sys.executable, "-m", "distributed.cli.dask_worker", address, "--nthreads", "1", "--no-dashboard"]]
+        * 2,
+    ]
+    processes = [
+        subprocess.Popen(command, cwd=folder, **quiet)
+        for command, folder in zip(commands, folders, strict=True)
+    ]
+    try:
+        code, _, err = run_command(
+            notebook, "-p", "seed=0:6", "-p", "wait=0.5", "--scheduler", address, "--out", tmp_path / "out"
+        )
+    finally:
+        for process in reversed(processes):
+            process.terminate()
+        for process in processes:
+            process.wait()
+    assert code == 0, err
+    assert found_rows(tmp_path / "out") == expected_rows(range(6))
+    assert not list(tmp_path.glob("*/*.ipynb")), "a worker left a notebook in its folder"
+
+
+# --- What is written ---
+
+
+@pytest.fixture
+def results(notebook, tmp_path):
+    """A store with made-up runs: three seeds of two values, one of them failed."""
+    plan = sweep.make_plan(notebook, {"wait": [0.0, 1.0], "seed": [0, 1, 2]})
+    store = sweep.Store(tmp_path / "out")
+    store.open()
+    for planned in plan.runs:
+        seed, failed = planned.parameters["seed"], planned.parameters == plan.runs[-1].parameters
+        accuracies = [0.5 + seed / 10, 0.7 + seed / 10]
+        history = [
+            {"stage": "active", "n_labels": n, "accuracy": a, "steps": 3}
+            for n, a in zip((10, 20), accuracies, strict=True)
+        ]
+        error = {"cell": 3, "line": "<b>", "name": "ValueError", "message": "1 < 2"} if failed else None
+        record = {
+            "status": "failed" if failed else "done", "parameters": planned.parameters, "error": error,
+            "history": history, "seconds": 1.0, "kernel": "forked", "versions": {"python": "3"},
+        }  # fmt: skip
+        store.write(planned.id, {"notebook": "{}", "record": record})
+    summary.write_results(plan, store)
+    store.close()
+    return store.folder
+
+
+def test_results_are_one_row_for_each_fit_in_csv_and_parquet(results):
+    table = pyarrow.parquet.read_table(results / "results.parquet").to_pylist()
+    assert len(table) == 10, "five runs with two fits; the failed run has none"
+    with (results / "results.csv").open(newline="") as file:
+        lines = list(csv.DictReader(file))
+    assert list(table[0]) == list(lines[0])
+    assert list(table[0]) == [
+        "run",
+        "seed",
+        "wait",
+        "fail",
+        "name",
+        "limit",
+        "stage",
+        "n_labels",
+        "accuracy",
+        "steps",
+    ]
+    for typed, text in zip(table, lines, strict=True):
+        assert {k: "" if v is None else str(v) for k, v in typed.items()} == text
+    assert isinstance(table[0]["seed"], int)
+    assert isinstance(table[0]["wait"], float)
+    assert table[0]["fail"] is False
+
+
+def test_the_summary_stands_alone_and_says_what_happened(results):
+    page = (results / "summary.html").read_text()
+    assert not re.search(r"(src|href)=\"(?!data:image/png;base64,|runs/)", page), (
+        "it needs something from outside"
+    )
+    assert re.search(r'<img [^>]*alt="Lines with bands: mean test accuracy', page)
+    assert "5 of 6 runs are done, 1 failed" in page
+    assert "cell 3: ValueError: 1 &lt; 2" in page
+    assert "&lt;b&gt;" in page
+    for link in re.findall(r'href="(runs/[^"]+)"', page):
+        assert (results / link).is_file()
+    # Seeds 0, 1, 2 end at 0.7, 0.8, 0.9: mean 0.8, standard deviation 0.1, t(2) = 4.3027; accuracy ends at 1.
+    assert "55.16% to 100.00%" in page
