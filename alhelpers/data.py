@@ -1,15 +1,14 @@
 """MNIST from the file beside this module, and `Dataset`, which holds it or arrays of your own."""
 
-import hashlib
 import io
 import zipfile
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-MNIST_FILE = Path(__file__).with_name("mnist.npz")
-MNIST_SHA256 = "e4f36c79f6394c18ce6ffddbc99724ec7af1d36024c19a0851574b39c8aea674"
+from alhelpers.errors import check_count
+from alhelpers.files import read_shipped
+
 N_TRAIN, N_TEST = 60_000, 10_000
 CANNOT_TELL = -1
 """In place of a label: an oracle has looked at the image and cannot tell."""
@@ -123,14 +122,12 @@ def load_mnist(n_pool: int = 4000, n_test: int = 400, seed: int | None = None) -
 
     Source: section "Data for the experiment" of the article; MNIST by LeCun, Cortes and Burges.
     """
-    for name, size, most in (("n_pool", n_pool, N_TRAIN), ("n_test", n_test, N_TEST)):
-        if isinstance(size, bool) or not isinstance(size, int | np.integer) or not 1 <= size <= most:
-            raise ValueError(f"{name} is {size!r}; MNIST has {most:,} such images, so give 1 to {most:,}")
+    check_count("n_pool", n_pool, most=N_TRAIN)
+    check_count("n_test", n_test, most=N_TEST)
     if seed is None:
         x_train, y_train, x_test, y_test = read_mnist(n_pool, n_test)
         return Dataset(x_train, y_train, x_test, y_test, n_classes=10)
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed is {seed!r}; give None for file order, or a whole number from 0 up")
+    check_count("seed", seed, least=0)
     rng = np.random.default_rng(seed)
     pool = rng.choice(N_TRAIN, n_pool, replace=False)
     test = rng.choice(N_TEST, n_test, replace=False)
@@ -145,19 +142,7 @@ def read_mnist(
 
     Raises OSError if the file is missing or damaged: its SHA-256 is checked on every call.
     """
-    try:
-        packed = MNIST_FILE.read_bytes()
-    except FileNotFoundError:
-        raise OSError(
-            f"{MNIST_FILE} is missing; "
-            f'restore it with `git -C "{MNIST_FILE.parent}" checkout -- {MNIST_FILE.name}`'
-        ) from None
-    digest = hashlib.sha256(packed).hexdigest()
-    if digest != MNIST_SHA256:
-        raise OSError(
-            f"{MNIST_FILE} is damaged (SHA-256 {digest[:12]}…, expected {MNIST_SHA256[:12]}…); "
-            f'restore it with `git -C "{MNIST_FILE.parent}" checkout -- {MNIST_FILE.name}`'
-        )
+    packed = read_shipped("mnist.npz")
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
         return tuple(
             _first(archive, name, n)

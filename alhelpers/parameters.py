@@ -11,13 +11,11 @@ from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
 from alhelpers.data import N_DRAWS, N_TEST, N_TRAIN
+from alhelpers.errors import UserError
 
 
-class ParameterError(ValueError):
-    """A parameter that cannot be used. In a notebook it shows as its one sentence, without a traceback."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"ParameterError: {self}"]
+class ParameterError(UserError):
+    """A parameter that cannot be used."""
 
 
 class Rule(NamedTuple):

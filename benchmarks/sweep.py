@@ -20,6 +20,7 @@ import papermill
 from bench import cpu_name, n_cores, say
 from nbclient import NotebookClient
 
+from alhelpers.files import draft_of
 from alhelpers.running import notebooks as run
 
 NOTEBOOK = run.NOTEBOOKS / "06_active_learning.ipynb"
@@ -124,7 +125,7 @@ Machine: {cpu_name()}, {n_cores()} cores; {platform.system()}, Python {platform.
 from the start of the first process to the last result.
 """
     results = Path(__file__).with_name("SWEEP.md")
-    with run.beside(results) as draft:
+    with draft_of(results) as draft:
         draft.write_text(text, encoding="utf-8")
     say(f"wrote {results.name}")
 

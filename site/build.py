@@ -7,7 +7,7 @@ from pathlib import Path
 
 from sphinx.cmd.build import build_main
 
-from alhelpers.running.notebooks import replacing
+from alhelpers.files import replacing
 
 SITE = Path(__file__).resolve().parent
 ROOT = SITE.parent

@@ -35,7 +35,8 @@ from nbformat import NotebookNode
 from nbformat.v4 import new_markdown_cell
 from pygments.formatters import HtmlFormatter
 
-from alhelpers.running.notebooks import find_notebooks, replacing
+from alhelpers.files import replacing
+from alhelpers.running.notebooks import find_notebooks
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent

@@ -9,7 +9,8 @@ from pathlib import Path
 import nbformat
 from nbformat import NotebookNode
 
-from alhelpers.running.notebooks import beside, find_notebooks
+from alhelpers.files import draft_of
+from alhelpers.running.notebooks import find_notebooks
 
 WORKSHOP = Path(__file__).resolve().parent
 SOLUTIONS, EXERCISES = WORKSHOP / "solutions", WORKSHOP / "exercises"
@@ -76,5 +77,5 @@ if __name__ == "__main__":
             made = text(exercise(read(path)))
         except ValueError as error:
             sys.exit(f"{path.name}: {error}")
-        with beside(EXERCISES / path.name) as draft:
+        with draft_of(EXERCISES / path.name) as draft:
             draft.write_text(made, encoding="utf-8", newline="\n")

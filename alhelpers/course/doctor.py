@@ -138,17 +138,18 @@ def check_packages() -> str:
 
 
 def check_data() -> str:
-    """The images are those that were shipped."""
-    from alhelpers import data
+    """The data files are those that were shipped."""
+    from alhelpers import files
 
-    return _whole(data.MNIST_FILE, lambda: data.read_mnist(1, 1))
-
-
-def check_evidence() -> str:
-    """The results that notebooks 09 and 10 read can be read."""
-    from alhelpers.evidence import experiments as evidence
-
-    return _whole(evidence.FILE, evidence.read)
+    names = files.shipped(files.PACKAGE)
+    for name in names:
+        file = files.PACKAGE / name
+        try:
+            files.read_shipped(name, files.PACKAGE)
+        except OSError as error:
+            restore = f"git -C {_short(file.parent)} checkout -- {file.name}"
+            raise Problem(f"{str(error).partition(_RESTORE)[0]}; restore it with:", restore) from None
+    return f"{' and '.join(Path(name).name for name in names)} are whole"
 
 
 def check_memory() -> str:
@@ -306,7 +307,6 @@ CHECKS: Mapping[str, Callable[[], str]] = {
     "Python": check_python,
     "packages": check_packages,
     "data": check_data,
-    "evidence": check_evidence,
     "memory": check_memory,
     "disk": check_disk,
     "folders": check_folders,
@@ -365,18 +365,6 @@ def _ask_kernel(manager: object, log: object) -> dict[str, object]:
             manager.shutdown_kernel(now=True)
     answers = reply["content"]["user_expressions"]
     return {name: ast.literal_eval(answers[name]["data"]["text/plain"]) for name in questions}
-
-
-def _whole(file: Path, read: Callable[[], object]) -> str:
-    try:
-        read()
-    except OSError as error:
-        what, restore = (
-            str(error).partition(_RESTORE)[0],
-            f"git -C {_short(file.parent)} checkout -- {file.name}",
-        )
-        raise Problem(f"{what}; restore it with:", restore) from None
-    return f"{file.name} is whole"
 
 
 def _required() -> Iterator[Requirement]:

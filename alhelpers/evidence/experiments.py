@@ -8,7 +8,6 @@ import csv
 import gzip
 import io
 import sys
-import zlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -35,12 +34,13 @@ from alhelpers.evidence.replicate import (
     spread_labels,
     with_wrong_labels,
 )
+from alhelpers.files import PACKAGE, read_shipped, write_shipped
 from alhelpers.intervals import Interval, band, interval
 from alhelpers.labelling.agreement import cohen_kappa
 from alhelpers.labelling.stopping import NET, is_stable, next_gain
 from alhelpers.progress import progress
 
-FILE = Path(__file__).with_name("results.csv.gz")
+RESULTS = "evidence/results.csv.gz"
 MADE_WITH = ("2.4.6", "1.17.1")
 """NumPy and SciPy of the results file, those that the lock has for Python 3.11. Others round differently."""
 TUNING = 1_000_000
@@ -589,40 +589,27 @@ def _compute(task: tuple[str, int]) -> list[Row]:
     return EXPERIMENTS[name](seed)
 
 
-def read(file: Path = FILE) -> Iterator[Row]:
-    """The rows of a results file.
+def read(folder: Path = PACKAGE) -> Iterator[Row]:
+    """The rows of the results file of the package, or of one like it in another folder.
 
-    Raises OSError if it is missing or damaged.
+    Raises OSError if it is missing or damaged: its SHA-256 is checked on every call.
     """
-    remedy = f'restore it with `git -C "{file.parent}" checkout -- {file.name}`'
-    try:
-        text = gzip.decompress(file.read_bytes()).decode()
-        header, *lines = csv.reader(io.StringIO(text))
-        if tuple(header) != Row._fields:
-            raise ValueError(f"its columns are {header}")
-        rows = [
-            Row(name, recipe, int(seed), int(n), float(accuracy), float(seconds) if seconds else None)
-            for name, recipe, seed, n, accuracy, seconds in lines
-        ]
-    except FileNotFoundError:
-        raise OSError(f"{file} is missing; {remedy}") from None
-    except (EOFError, OSError, ValueError, zlib.error) as error:
-        raise OSError(f"{file} is damaged ({error}); {remedy}") from None
-    return iter(rows)
+    text = gzip.decompress(read_shipped(RESULTS, folder)).decode()
+    _, *lines = csv.reader(io.StringIO(text))
+    for name, recipe, seed, n, accuracy, seconds in lines:
+        yield Row(name, recipe, int(seed), int(n), float(accuracy), float(seconds) if seconds else None)
 
 
-def write(rows: Iterable[Row], file: Path = FILE) -> None:
-    """Write a results file: beside the place it belongs, then renamed. The same rows give the same bytes."""
+def write(rows: Iterable[Row], folder: Path = PACKAGE) -> None:
+    """Write the results file and its digest. The same rows give the same bytes."""
     text = io.StringIO()
     table = csv.writer(text, lineterminator="\n")
     table.writerow(Row._fields)
     table.writerows(rows)
-    beside = file.with_name(file.name + ".new")
-    beside.write_bytes(gzip.compress(text.getvalue().encode(), mtime=0))
-    beside.replace(file)
+    write_shipped(RESULTS, gzip.compress(text.getvalue().encode(), mtime=0), folder)
 
 
-def renew(experiments: Sequence[str], draws: Iterable[int] = range(N_DRAWS), file: Path = FILE) -> None:
+def renew(experiments: Sequence[str], draws: Iterable[int] = range(N_DRAWS), folder: Path = PACKAGE) -> None:
     """Compute these experiments anew, and write a results file that keeps the rows of all others.
 
     Raises OSError if rows are to be kept and the file is missing or damaged, and RuntimeError as `compute`.
@@ -630,10 +617,10 @@ def renew(experiments: Sequence[str], draws: Iterable[int] = range(N_DRAWS), fil
     order = {name: place for place, name in enumerate(EXPERIMENTS)}
     order |= {also: order[name] for name, also in _ALSO.items()}
     rest = set(order.values()) - {order[name] for name in experiments}
-    kept = [row for row in read(file) if order.get(row.experiment) in rest] if rest else []
+    kept = [row for row in read(folder) if order.get(row.experiment) in rest] if rest else []
     fresh = compute([name for name in EXPERIMENTS if name in experiments], draws)
     # The sort keeps rows of the same experiment in their order.
-    write(sorted([*kept, *fresh], key=lambda row: order[row.experiment]), file)
+    write(sorted([*kept, *fresh], key=lambda row: order[row.experiment]), folder)
 
 
 def main() -> None:
@@ -650,7 +637,7 @@ def main() -> None:
         sys.exit(f"alhelpers: {error}")
     except KeyboardInterrupt:
         sys.exit("alhelpers: interrupted; the results file is as it was")
-    print(f"{FILE.name} is written; renew notebooks 09 to 11 with `make refresh`")
+    print(f"{RESULTS} is written; renew notebooks 09 to 11 with `make refresh`")
     if (np.__version__, scipy.__version__) != MADE_WITH:
         print(f"and let MADE_WITH in evidence.py say {(np.__version__, scipy.__version__)}")
 

@@ -17,6 +17,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from alhelpers.data import check_images
+from alhelpers.errors import UserError
 from alhelpers.progress import progress
 
 EXTENSIONS = (".png", ".jpg", ".jpeg")
@@ -25,11 +26,8 @@ SIDE, MOST_SIDE, SCREEN_SIDE = 28, 1024, 512
 MOST_CLASSES = 36  # as many as there are keys for: 1 to 9, 0, a to z
 
 
-class ImagesError(ValueError):
-    """Images that cannot be used. In a notebook it shows as its one sentence, without a traceback."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"ImagesError: {self}"]
+class ImagesError(UserError):
+    """Images that cannot be used."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -22,6 +22,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from alhelpers.data import CANNOT_TELL
+from alhelpers.errors import UserError
+from alhelpers.files import draft_of
 from alhelpers.labelling.agreement import Agreement, agreement
 
 WAITING = -2
@@ -64,11 +66,8 @@ TROUBLE = {
 """What is wrong and what to do, by SQLite's error code."""
 
 
-class LedgerError(ValueError):
-    """What a ledger cannot do. In a notebook it shows as its one sentence, without a traceback."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
+class LedgerError(UserError):
+    """What a ledger cannot do."""
 
 
 class AlreadyAnswered(LedgerError):  # noqa: N818 - nothing is wrong: somebody else was quicker
@@ -344,16 +343,12 @@ class Ledger:
         return added
 
     def _write(self, path: Path, columns: list[str], events: list[Event], names: Mapping[str, str]) -> None:
-        from alhelpers.running.notebooks import (
-            beside,  # brings nbformat, which takes longer than opening a ledger
-        )
-
         pyarrow = _pyarrow(path)
         rows = [event._asdict() | {"labeller": event.who, "name": names.get(event.image)} for event in events]
         try:
             if path.exists() and path.samefile(self.file):
                 raise LedgerError(f"{path} is the ledger itself; give another file name")
-            with beside(path) as draft:
+            with draft_of(path) as draft:
                 if pyarrow:
                     types = dict.fromkeys(("id", "round", "milliseconds", "undoes"), pyarrow.int64())
                     types["when"] = pyarrow.timestamp("ms", "UTC")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alhelpers.errors import UserError
 from alhelpers.labelling.ledger import CANNOT_TELL, LABEL, WAITING, Ledger
 
 if TYPE_CHECKING:
@@ -19,11 +20,8 @@ Guess = Callable[[int], np.ndarray]
 """From the position of an image among those asked about to the model's class probabilities."""
 
 
-class OracleError(ValueError):
-    """What an oracle cannot answer. In a notebook it shows as its one sentence, without a traceback."""
-
-    def _render_traceback_(self) -> list[str]:
-        return [f"{type(self).__name__}: {self}"]
+class OracleError(UserError):
+    """What an oracle cannot answer."""
 
 
 class LedgerOracle:

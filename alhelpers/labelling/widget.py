@@ -18,6 +18,7 @@ import anywidget
 import numpy as np
 import traitlets
 
+from alhelpers.errors import UserError
 from alhelpers.labelling.ledger import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, Ledger, LedgerError
 from alhelpers.labelling.oracle import Guess, LedgerOracle
 
@@ -50,7 +51,7 @@ class LabelWidget(anywidget.AnyWidget):
     batch = traitlets.Int(0).tag(sync=True)
 
 
-class NotDoneError(RuntimeError):
+class NotDoneError(UserError):
     """There is nothing to look at yet. In a notebook it shows as its one sentence, without a traceback."""
 
     def _render_traceback_(self) -> list[str]:

@@ -4,18 +4,18 @@ import base64
 import csv
 import os
 import re
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 from pathlib import Path
 from typing import NamedTuple
 
 import nbformat
 from nbformat import NotebookNode
+
+from alhelpers.files import atomic_write, replacing
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -146,7 +146,7 @@ def refresh_notebooks(
         if notebook.resolve() == NOTEBOOKS / "06_active_learning.ipynb":
             # The learning curve is the second figure of notebook 06.
             README_FIGURE.parent.mkdir(exist_ok=True)
-            _write(README_FIGURE, list(figures(nbformat.read(notebook, as_version=4)))[1])
+            atomic_write(README_FIGURE, list(figures(nbformat.read(notebook, as_version=4)))[1])
     return outcomes
 
 
@@ -233,7 +233,7 @@ def _refresh_one(path: Path) -> Outcome:
         notebook.metadata.pop("language_info", None)
         for cell in notebook.cells:
             cell.metadata.pop("execution", None)
-        _write(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
+        atomic_write(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
     except CellExecutionError as failure:
         return Outcome(path.stem, time.monotonic() - start, f"{failure.ename}: {failure.evalue}")
     except Exception as failure:
@@ -264,38 +264,3 @@ def _share_processors(jobs: int) -> None:
 
 def _one_line(failure: object) -> str:
     return re.sub(r"\s+", " ", str(failure)).strip()[:300]
-
-
-@contextmanager
-def beside(path: Path) -> Iterator[Path]:
-    """A path to write a file at, which is then renamed to `path`; if anything fails, nothing remains."""
-    draft = path.with_name(f".{path.name}.partial")
-    try:
-        yield draft
-        draft.replace(path)
-    finally:
-        draft.unlink(missing_ok=True)
-
-
-@contextmanager
-def replacing(out: Path, mark: str = ".made-by-alhelpers") -> Iterator[Path]:
-    """A folder to fill, which then takes the place of `out`; if anything fails, `out` stays as it was.
-
-    Raises ValueError if `out` holds anything and not the file `mark`, which is in all that was made so.
-    """
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / mark).is_file())):
-        raise ValueError(f"{out} is not the result of an earlier run; give a new or an empty folder")
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        fresh = Path(scratch) / out.name
-        fresh.mkdir()
-        yield fresh
-        (fresh / mark).touch()
-        if out.exists():
-            out.rename(Path(scratch) / "old")
-        fresh.rename(out)
-
-
-def _write(path: Path, content: bytes) -> None:
-    with beside(path) as draft:
-        draft.write_bytes(content)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from alhelpers import plots
+from alhelpers.files import draft_of
 from alhelpers.intervals import interval
 from alhelpers.running import notebooks as run
 from alhelpers.running.sweep import FAILED, FIT_COLUMNS, Plan, Run, Store, Value
@@ -42,8 +43,8 @@ def write_results(plan: Plan, store: Store) -> None:
     collected = _Collected(plan)
     csv_path, parquet_path = store.folder / "results.csv", store.folder / "results.parquet"
     with (
-        run.beside(csv_path) as csv_draft,
-        run.beside(parquet_path) as parquet_draft,
+        draft_of(csv_path) as csv_draft,
+        draft_of(parquet_path) as parquet_draft,
         csv_draft.open("w", newline="", encoding="utf-8") as file,
         pyarrow.parquet.ParquetWriter(parquet_draft, schema) as parquet,
     ):
@@ -60,7 +61,7 @@ def write_results(plan: Plan, store: Store) -> None:
                 parquet.write_table(pyarrow.Table.from_pylist(batch, schema))
                 batch.clear()
         parquet.write_table(pyarrow.Table.from_pylist(batch, schema))
-    with run.beside(store.folder / "summary.html") as draft:
+    with draft_of(store.folder / "summary.html") as draft:
         draft.write_text(_page(plan, collected), encoding="utf-8")
 
 

@@ -30,6 +30,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import nbformat
 
 from alhelpers import __version__
+from alhelpers.errors import UserError
 from alhelpers.parameters import ParameterError, check_parameters, nearest
 from alhelpers.running import kernels
 from alhelpers.running import notebooks as run
@@ -91,7 +92,7 @@ class Tally(NamedTuple):
     earlier: int
 
 
-class SweepError(Exception):
+class SweepError(UserError):
     """A sweep that cannot be planned or go on, in one sentence for the person who asked for it."""
 
 

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import sysconfig
@@ -12,7 +13,7 @@ import venv
 import pytest
 from packaging.specifiers import SpecifierSet
 
-from alhelpers import data
+from alhelpers import files
 from alhelpers.course import doctor
 
 
@@ -105,8 +106,9 @@ def test_the_command_installs_from_the_wheels_beside_where_there_are_some(monkey
 
 def test_damaged_images_are_found(monkeypatch, tmp_path):
     cut = tmp_path / "mnist.npz"
-    cut.write_bytes(data.MNIST_FILE.read_bytes()[:1_000_000])
-    monkeypatch.setattr(data, "MNIST_FILE", cut)
+    cut.write_bytes((files.PACKAGE / "mnist.npz").read_bytes()[:1_000_000])
+    shutil.copy(files.PACKAGE / files.SHIPPED, tmp_path)
+    monkeypatch.setattr(files, "PACKAGE", tmp_path)
     assert f"{cut} is damaged (SHA-256 " in sentence(doctor.check_data)
 
 

@@ -1,6 +1,5 @@
 """The committed results are what the experiments give."""
 
-import gzip
 import sys
 from collections import Counter
 from itertools import pairwise
@@ -138,6 +137,12 @@ def test_rules_stop_at_the_accuracy_that_the_model_had_there(committed):
                     assert accuracy == curve[draw_, list(numbers).index(n)]
 
 
+def a_package(folder):
+    (folder / "evidence").mkdir(parents=True)
+    (folder / "SHA256SUMS").touch()
+    return folder
+
+
 def test_some_experiments_computed_anew_leave_the_others_as_they_were(tmp_path, monkeypatch):
     old = [
         Row("judges", "a", 0, 10, 0.1, 1.234),
@@ -146,8 +151,8 @@ def test_some_experiments_computed_anew_leave_the_others_as_they_were(tmp_path, 
         Row("pseudo-labelling", "a", 1, 10, 0.4),
         Row("test images", "a", 0, 10, 0.5),
     ]
-    file = tmp_path / "evidence.csv.gz"
-    evidence.write(old, file)
+    file = a_package(tmp_path) / evidence.RESULTS
+    evidence.write(old, tmp_path)
     new = {
         "stopping": [Row("stopping", "a", 0, 10, 0.6)],
         "pseudo-labelling": [Row("pseudo-labels", "b", 0, 10, 0.7), Row("pseudo-labelling", "b", 0, 10, 0.8)],
@@ -155,13 +160,13 @@ def test_some_experiments_computed_anew_leave_the_others_as_they_were(tmp_path, 
     monkeypatch.setattr(
         evidence, "compute", lambda names, draws: [row for name in names for row in new[name]]
     )
-    evidence.renew(["stopping"], range(1), file)
-    assert list(evidence.read(file)) == [*old, *new["stopping"]]
-    evidence.renew(["stopping", "pseudo-labelling"], range(1), file)
-    assert list(evidence.read(file)) == [old[0], *new["pseudo-labelling"], old[4], *new["stopping"]]
+    evidence.renew(["stopping"], range(1), tmp_path)
+    assert list(evidence.read(tmp_path)) == [*old, *new["stopping"]]
+    evidence.renew(["stopping", "pseudo-labelling"], range(1), tmp_path)
+    assert list(evidence.read(tmp_path)) == [old[0], *new["pseudo-labelling"], old[4], *new["stopping"]]
     file.write_bytes(b"")
     with pytest.raises(OSError, match="is damaged"):
-        evidence.renew(["stopping"], range(1), file)
+        evidence.renew(["stopping"], range(1), tmp_path)
     assert file.read_bytes() == b""
 
 
@@ -187,27 +192,9 @@ def test_results_are_asked_for_by_experiment_and_draw():
 
 def test_a_results_file_is_written_whole_and_always_alike(tmp_path):
     rows = [Row("a", "b, with a comma", 3, 10, 0.125), Row("a", "c", 3, 20, 0.5, 1.25)]
-    for name in ("one.csv.gz", "two.csv.gz"):
-        evidence.write(rows, tmp_path / name)
-    assert (tmp_path / "one.csv.gz").read_bytes() == (tmp_path / "two.csv.gz").read_bytes()
-    assert list(evidence.read(tmp_path / "one.csv.gz")) == rows
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["one.csv.gz", "two.csv.gz"]
-
-
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda content: content[: len(content) // 2],
-        lambda content: content[:2000] + b"\0" + content[2001:],
-        lambda content: b"",
-        lambda content: gzip.compress(b"experiment,recipe\nx,y\n"),
-    ],
-)
-def test_a_damaged_results_file_ends_in_one_sentence(damage, tmp_path):
-    file = tmp_path / "evidence.csv.gz"
-    file.write_bytes(damage(evidence.FILE.read_bytes()))
-    with pytest.raises(OSError, match=r"is damaged \(.*\); restore it with `git -C .* checkout -- "):
-        list(evidence.read(file))
-    file.unlink()
-    with pytest.raises(OSError, match="is missing; restore it"):
-        list(evidence.read(file))
+    one, two = (a_package(tmp_path / name) for name in ("one", "two"))
+    for folder in (one, two):
+        evidence.write(rows, folder)
+    assert (one / evidence.RESULTS).read_bytes() == (two / evidence.RESULTS).read_bytes()
+    assert list(evidence.read(one)) == rows
+    assert sorted(path.name for path in one.rglob("*")) == ["SHA256SUMS", "evidence", "results.csv.gz"]

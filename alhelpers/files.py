@@ -1,0 +1,80 @@
+"""Files and folders that appear whole or not at all, and the data files that come with the package."""
+
+import hashlib
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PACKAGE = Path(__file__).parent
+SHIPPED = "SHA256SUMS"
+"""Lists the data files of the package, as `sha256sum` prints them."""
+
+
+@contextmanager
+def draft_of(path: Path) -> Iterator[Path]:
+    """A path to write a file at, which is then renamed to `path`; if anything fails, nothing remains."""
+    draft = path.with_name(f".{path.name}.partial")
+    try:
+        yield draft
+        with draft.open("rb+") as file:
+            os.fsync(file.fileno())  # or after a power cut the name could be there without the content
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
+
+
+def atomic_write(path: Path, content: bytes | str) -> None:
+    """Write a file whole; text as UTF-8, with its line endings as they are."""
+    with draft_of(path) as draft:
+        draft.write_bytes(content.encode() if isinstance(content, str) else content)
+
+
+@contextmanager
+def replacing(out: Path, mark: str = ".made-by-alhelpers") -> Iterator[Path]:
+    """A folder to fill, which then takes the place of `out`; if anything fails, `out` stays as it was.
+
+    Raises ValueError if `out` holds anything and not the file `mark`, which is in all that was made so.
+    """
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / mark).is_file())):
+        raise ValueError(f"{out} is not the result of an earlier run; give a new or an empty folder")
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
+        fresh = Path(scratch) / out.name
+        fresh.mkdir()
+        yield fresh
+        (fresh / mark).touch()
+        if out.exists():
+            out.rename(Path(scratch) / "old")
+        fresh.rename(out)
+
+
+def shipped(folder: Path = PACKAGE) -> dict[str, str]:
+    """The package's data files and their SHA-256 digests, by path below the package."""
+    lines = (folder / SHIPPED).read_text(encoding="utf-8").splitlines()
+    return {name: digest for digest, name in (line.split("  ", 1) for line in lines)}
+
+
+def read_shipped(name: str, folder: Path = PACKAGE) -> bytes:
+    """The bytes of a data file that comes with the package.
+
+    Raises OSError, with the command that restores it, if it is missing or its SHA-256 is another.
+    """
+    path, expected = folder / name, shipped(folder)[name]
+    remedy = f'restore it with `git -C "{path.parent}" checkout -- {path.name}`'
+    try:
+        content = path.read_bytes()
+    except FileNotFoundError:
+        raise OSError(f"{path} is missing; {remedy}") from None
+    digest = hashlib.sha256(content).hexdigest()
+    if digest != expected:
+        raise OSError(f"{path} is damaged (SHA-256 {digest[:12]}…, expected {expected[:12]}…); {remedy}")
+    return content
+
+
+def write_shipped(name: str, content: bytes, folder: Path = PACKAGE) -> None:
+    """Write a data file of the package, and its digest."""
+    atomic_write(folder / name, content)
+    digests = shipped(folder) | {name: hashlib.sha256(content).hexdigest()}
+    atomic_write(folder / SHIPPED, "".join(f"{digest}  {name}\n" for name, digest in digests.items()))
