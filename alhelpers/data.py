@@ -182,4 +182,5 @@ def _check_labels(name: str, y: np.ndarray, n: int, images: str) -> None:
     if y.shape != (n,):
         raise ValueError(f"{name} has shape {y.shape}; expected ({n},), one label for each image of {images}")
     if y.dtype.kind not in "iu" or y.min() < 0:
-        raise ValueError(f"{name} holds {y.dtype} from {y.min()} to {y.max()}; expected integers from 0 up")
+        example = next((label for label in y.tolist() if not isinstance(label, int) or label < 0), y[0])
+        raise ValueError(f"{name} holds {example!r} among its labels; give integers from 0 up")

@@ -2,13 +2,14 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 
+from alhelpers import queries
 from alhelpers.data import CANNOT_TELL, Dataset, check_images, scale
-from alhelpers.model import SoftmaxRegression
+from alhelpers.errors import check_count
+from alhelpers.models import Model, make_model
 
 PERSON, MODEL = "person", "model"
 
@@ -84,14 +85,17 @@ class ActiveLearner:
     data : Dataset
         The pool, its labels (they stand for the person who answers), and the test set.
     learning_rate, patience
-        As in `SoftmaxRegression`.
+        As in `SoftmaxRegression`; by default the article's 0.1 and 10.
     oracle : function, optional
         Who answers `label_manually`: takes pool indices, int32 of shape (n,), and returns their labels, whole
         numbers from 0 up, or -1 where it cannot tell, of shape (n,). By default `data.y_pool` answers. The
         attribute `oracle` can be set later, too.
-    model : callable, optional
-        Makes another model than the article's when called with n_features and n_classes, such as
-        `functools.partial(alhelpers.evidence.replicate.Converged, C=0.1)`.
+    model : optional
+        Another model than the article's: a function that makes a `Model` when called with n_features and
+        n_classes, such as `functools.partial(alhelpers.evidence.Converged, C=0.1)`; or a classifier of
+        scikit-learn's shape, with `fit`, `predict_proba` and, once fitted, `classes_`.
+
+    Raises ValueError if a learning rate or patience is given for another model, which would not use it.
 
     Source: the three procedures of the article's section "Model, training and labeling processes"; least
     confidence as a query is Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
@@ -100,23 +104,23 @@ class ActiveLearner:
     def __init__(
         self,
         data: Dataset,
-        learning_rate: float = 0.1,
-        patience: int = 10,
+        learning_rate: float | None = None,
+        patience: int | None = None,
         oracle: Callable[[np.ndarray], np.ndarray] | None = None,
-        model: Callable | None = None,
+        model: Callable[..., Model] | object | None = None,
     ) -> None:
         self.data = data
         self.oracle = oracle or data.look_up
         # A pixel that is dark in every pool image gets no gradient: its weights would stay at zero. Leaving
         # it out changes no prediction and saves a sixth of the work (MNIST's corners).
-        # A few dark ones fill up to a multiple of 16: rows of both halves then begin at addresses that
-        # products read faster.
+        # A few dark ones fill up to a multiple of 16: rows begin at addresses that products read faster.
         self._lit = data.x_pool.any(axis=0).ravel()
         self._lit[np.flatnonzero(~self._lit)[: -self._lit.sum() % 16]] = True
-        make = model or partial(SoftmaxRegression, learning_rate=learning_rate, patience=patience)
-        self.model = make(n_features=int(self._lit.sum()), n_classes=data.n_classes)
-        self._x_pool = self.model.prepare(scale(data.x_pool)[:, self._lit])
-        self._x_test = self.model.prepare(scale(data.x_test)[:, self._lit])
+        self.model = make_model(
+            int(self._lit.sum()), data.n_classes, model, learning_rate=learning_rate, patience=patience
+        )
+        self._x_pool, self._x_test = (scale(x)[:, self._lit] for x in (data.x_pool, data.x_test))
+        self._x_labeled = np.empty_like(self._x_pool)  # filled from the front: no fit gathers what it has
         self._y_test = data.y_test.astype(np.int32)
         self.reset()
 
@@ -130,7 +134,6 @@ class ActiveLearner:
         self.abstained = np.empty(0, np.int32)
         self.history = History()
         self.model.reset()
-        self._pool_proba, self._pool_proba_version = None, None
 
     def label_manually(self, n: int) -> None:
         """Have a person label the first n unlabelled images (by default: look the labels up in the dataset).
@@ -176,11 +179,9 @@ class ActiveLearner:
         """
         if not len(self.labeled):
             raise ValueError("there are no labels to fit on; call label_manually(n) first")
-        n_correct, steps, self._pool_proba = self.model.fit_predict_proba(
-            self._x_pool, self.labeled, self.labels, self._x_test, self._y_test
-        )
-        self._pool_proba_version = self.model.version
-        self.history.append(Fit(stage, len(self.labeled), n_correct / self.data.n_test, steps))
+        self.model.fit(self._x_labeled[: len(self.labels)], self.labels, self._x_test, self._y_test)
+        accuracy = float((self.predict_proba_test().argmax(axis=1) == self._y_test).mean())
+        self.history.append(Fit(stage, len(self.labeled), accuracy, getattr(self.model, "n_iter_", 1)))
         if verbose:
             print("Labels:", len(self.labeled), "\tAccuracy:", np.float32(self.history[-1].accuracy))
 
@@ -190,17 +191,17 @@ class ActiveLearner:
         Confidence is the largest class probability, float32 of shape (n_unlabeled,). Equally confident
         images keep their order.
         """
-        return self.lowest_first(lambda proba: proba.max(axis=1))
+        return self.lowest_first(queries.least_confident)
 
     def most_confident_first(self) -> np.ndarray:
         """Sort the unlabelled images by confidence, highest first; return the sorted confidences."""
-        return -self.lowest_first(lambda proba: -proba.max(axis=1))
+        return -self.lowest_first(lambda proba: -queries.least_confident(proba))
 
     def lowest_first(self, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
         """Sort the unlabelled images by a measure of their class probabilities, lowest first, and return it.
 
-        `measure` takes probabilities, (n, n_classes), and returns numbers, (n,); `evidence.replicate` has
-        `margin`, `entropy` and `least_confident`. Images that measure the same keep their order.
+        `measure` takes probabilities, (n, n_classes), and returns numbers, (n,): one of `alhelpers.queries`
+        or your own. Images that measure the same keep their order.
         """
         values = measure(self.predict_proba(self.unlabeled))
         order = np.argsort(values, kind="stable")
@@ -209,11 +210,10 @@ class ActiveLearner:
 
     def predict_proba(self, indices: np.ndarray) -> np.ndarray:
         """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
-        if self._pool_proba_version != self.model.version:
-            # All of the pool at once: quicker than picking out the images asked about.
-            self._pool_proba = self.model.predict_proba(self._x_pool)
-            self._pool_proba_version = self.model.version
-        return self._pool_proba[indices]
+        # Of many, it is quicker to ask about the whole pool than to pick them out.
+        few = 4 * len(indices) < self.data.n_pool
+        x = self._x_pool
+        return self.model.predict_proba(x[indices]) if few else self.model.predict_proba(x)[indices]
 
     def predict_proba_test(self) -> np.ndarray:
         """Class probabilities of the test images, float32 of shape (n_test, n_classes)."""
@@ -239,13 +239,14 @@ class ActiveLearner:
     def weight_images(self) -> np.ndarray:
         """The weights of each class as an image, float32 of shape (n_classes, height, width)."""
         images = np.zeros((self.data.n_classes, self._lit.size), np.float32)
-        images[:, self._lit] = self.model.class_weights
+        images[:, self._lit] = self.model.weights.T
         return images.reshape(-1, *self.data.x_pool.shape[1:])
 
     def copy(self) -> "ActiveLearner":
         """Another learner in the same state that goes its own way from here."""
         other = copy.copy(self)  # arrays are replaced, never changed in place
         other.model, other.history = copy.copy(self.model), self.history[:]
+        other._x_labeled = self._x_labeled.copy()
         return other
 
     def __repr__(self) -> str:
@@ -253,12 +254,12 @@ class ActiveLearner:
 
     def _first_unlabeled(self, n: int) -> np.ndarray:
         most = len(self.unlabeled)
-        if isinstance(n, bool) or not isinstance(n, int | np.integer) or not 1 <= n <= most:
-            raise ValueError(f"cannot label {n!r} images: {most} are unlabelled, so give 1 to {most}")
+        check_count(f"n, of {most} unlabelled images,", n, most=most)
         return self.unlabeled[:n]
 
     def _label(self, queried: np.ndarray, labels: np.ndarray, source: str) -> None:
-        n = len(queried)
+        n, before = len(queried), len(self.labeled)
+        self._x_labeled[before : before + n] = self._x_pool[queried]
         self.labeled = np.concatenate([self.labeled, queried])
         self.labels = np.concatenate([self.labels, labels.astype(np.int32)])
         self.label_source = np.concatenate([self.label_source, np.full(n, source)])

@@ -85,7 +85,7 @@ def rounding(seed: int) -> list[Row]:
     def nudged(images: Draw, lit: np.ndarray, recipe: Recipe) -> EarlyStopped:
         model = MODELS[recipe.model](images, lit, recipe)
         nudge = np.random.default_rng(seed).normal(0, 1e-7, (N_CLASSES, lit.size))
-        model.weights += nudge[:, lit].astype(model.weights.dtype)
+        model.weights[:] += nudge[:, lit].T.astype(model.weights.dtype)
         return model
 
     class Shuffled(EarlyStopped):
@@ -419,7 +419,7 @@ def _learned(images: Draw, chosen: np.ndarray, labels: np.ndarray) -> float:
     """Test accuracy of the better model, trained on these pool images with these labels."""
     model = Converged(images.x_pool.shape[1], BEST_C)
     model.fit(images.x_pool[chosen], labels)
-    answers = (images.x_test @ model.weights.T + model.bias).argmax(axis=1)
+    answers = (images.x_test @ model.weights + model.bias).argmax(axis=1)
     return float((answers == images.y_test).mean())
 
 

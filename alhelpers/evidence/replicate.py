@@ -27,6 +27,8 @@ from scipy.linalg import cho_factor, cho_solve, eigh, solve_triangular
 from scipy.sparse import csr_array, diags_array
 
 from alhelpers.data import N_TEST, N_TRAIN, read_mnist, scale
+from alhelpers.errors import check_count
+from alhelpers.queries import entropy, least_confident, margin
 
 N_CLASSES = 10
 # A cold start: how many labels, how many principal components its clusters are found in, and how many
@@ -58,8 +60,7 @@ def draw(seed: int, n_pool: int = 4000, n_validation: int = 400, test: bool = Tr
 
     Raises ValueError if the seed is no whole number from 0 up, or MNIST does not hold that many images.
     """
-    if isinstance(seed, bool) or not isinstance(seed, int | np.integer) or seed < 0:
-        raise ValueError(f"seed is {seed!r}; give a whole number from 0 up")
+    check_count("seed", seed, least=0)
     n = n_pool + n_validation
     if not (n_pool > 0 and n_validation > 0 and n <= N_TRAIN - (0 if test else N_TEST)):
         raise ValueError(
@@ -97,22 +98,6 @@ def _mnist() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 # ---- Queries: the lower, the sooner an image is asked about.
-
-
-def least_confident(proba: np.ndarray) -> np.ndarray:
-    """Probability of the most probable class. Lewis and Gale (1994)."""
-    return proba.max(axis=1)
-
-
-def margin(proba: np.ndarray) -> np.ndarray:
-    """How far the most probable class is ahead of the second. Scheffer, Decomain and Wrobel (2001)."""
-    second, first = np.partition(proba, -2, axis=1)[:, -2:].T
-    return first - second
-
-
-def entropy(proba: np.ndarray) -> np.ndarray:
-    """Minus the Shannon entropy of the class probabilities. Settles (2009), section 3.1."""
-    return (proba * np.log(np.maximum(proba, 1e-30))).sum(axis=1)
 
 
 UNCERTAINTY = {"least confident": least_confident, "margin": margin, "entropy": entropy}
@@ -179,7 +164,7 @@ def typical(x: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
 QUERIES = ("random", *UNCERTAINTY, "badge", "typical, then margin")
 
 
-# ---- Models. `weights` is (n_classes, n_features), `bias` (n_classes,).
+# ---- Models. `weights` is (n_features, n_classes), `bias` (n_classes,).
 
 
 class EarlyStopped:
@@ -206,15 +191,15 @@ class EarlyStopped:
     def reset(self) -> None:
         """Forget weights and Adam's state."""
         k, number = self.x_validation.shape[1], self.x_validation.dtype
-        self.weights, self.bias = np.zeros((N_CLASSES, k), number), np.zeros(N_CLASSES, number)
-        self._moments = [[np.zeros_like(v), np.zeros_like(v)] for v in (self.weights, self.bias)]
+        self._transposed, self.bias = np.zeros((N_CLASSES, k), number), np.zeros(N_CLASSES, number)
+        self._moments = [[np.zeros_like(v), np.zeros_like(v)] for v in (self._transposed, self.bias)]
         self._powers = self._decays
 
     def fit(self, x: np.ndarray, y: np.ndarray) -> int:
         """Train on x, (n, n_features), and y, (n,), keep the best weights, return the steps made."""
         if self._refit:
             self.reset()
-        weights, bias = self.weights.copy(), self.bias.copy()
+        weights, bias = self._transposed.copy(), self.bias.copy()
         share, images = self._one / self._one.dtype.type(len(y)), np.arange(len(y))
         best, patience, steps = self._count_correct(weights, bias), self._patience, 0
         while patience > 0:
@@ -229,8 +214,13 @@ class EarlyStopped:
             patience -= 1
             if correct > best:
                 best, patience = correct, self._patience
-                self.weights, self.bias = weights.copy(), bias.copy()
+                self._transposed, self.bias = weights.copy(), bias.copy()
         return steps
+
+    @property
+    def weights(self) -> np.ndarray:
+        """W, a view: what is added to it in place counts."""
+        return self._transposed.T
 
     def _count_correct(self, weights: np.ndarray, bias: np.ndarray) -> int:
         answers = (self.x_validation @ weights.T + bias).argmax(axis=1)
@@ -267,30 +257,29 @@ class Converged:
     ) -> None:
         self.C, self.tolerance = C, tolerance
         self._shape = n_classes, n_features + 1
-        self.version = 0  # changes whenever the weights may have
         self.reset()
 
     def reset(self) -> None:
         """Forget everything."""
         self._joined = np.zeros(self._shape, np.float32)
         self._images, self._factor = np.zeros((0, self._shape[1]), np.float32), np.zeros((0, 0))
-        self.version += 1
 
     @property
     def weights(self) -> np.ndarray:
-        """float32 of shape (n_classes, n_features)."""
-        return self._joined[:, :-1]
-
-    class_weights = weights  # as `SoftmaxRegression` calls them
+        """float32 of shape (n_features, n_classes)."""
+        return self._joined[:, :-1].T
 
     @property
     def bias(self) -> np.ndarray:
         """float32 of shape (n_classes,)."""
         return self._joined[:, -1]
 
-    def fit(self, x: np.ndarray, y: np.ndarray) -> int:
-        """Train on x, (n, n_features), and y, (n,); return the number of steps."""
-        self.version += 1
+    def fit(self, x: np.ndarray, y: np.ndarray, *_: np.ndarray) -> int:
+        """Train on x, (n, n_features), and y, (n,); return the number of steps. Test images are unused."""
+        self.n_iter_ = self._fit(x, y)
+        return self.n_iter_
+
+    def _fit(self, x: np.ndarray, y: np.ndarray) -> int:
         x = np.column_stack([x, np.ones(len(x), x.dtype)])
         if len(x) >= x.shape[1]:
             solution, steps = self._minimise(x, y, self._joined.T)
@@ -304,23 +293,7 @@ class Converged:
 
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """Class probabilities, float32 (n, n_classes), of images x, float32 (n, n_features)."""
-        return softmax(x @ self.weights.T + self.bias)
-
-    def fit_predict_proba(
-        self, x: np.ndarray, labeled: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray
-    ) -> tuple[int, int, np.ndarray]:
-        """For an `ActiveLearner`: fit on x[labeled] and y, and only look at the test images.
-
-        Returns the number of test images that are right, the number of steps, and probabilities of x.
-        """
-        steps = self.fit(x[labeled], y)
-        right = np.count_nonzero(self.predict_proba(x_test).argmax(axis=1) == y_test)
-        return int(right), steps, self.predict_proba(x)
-
-    @staticmethod
-    def prepare(x: np.ndarray) -> np.ndarray:
-        """Images in the form that the other methods read fastest."""
-        return np.ascontiguousarray(x)
+        return softmax(x @ self.weights + self.bias)
 
     def _in_own_span(self, x: np.ndarray) -> np.ndarray:
         """Images, (n, n_features + 1), in coordinates of their own span, (n, n): a Cholesky factor of x xᵀ.
@@ -423,15 +396,10 @@ class Recipe:
             if getattr(self, name) not in known:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give one of {', '.join(known)}")
         for name in ("batch_size", "patience"):
-            _check_count(name, getattr(self, name))
+            check_count(name, getattr(self, name))
         for name in ("learning_rate", "C"):
             if not 0 < getattr(self, name) < np.inf:
                 raise ValueError(f"{name} is {getattr(self, name)!r}; give a number above 0")
-
-
-def _check_count(name: str, value: object) -> None:
-    if isinstance(value, bool) or not isinstance(value, int | np.integer) or value < 1:
-        raise ValueError(f"{name} is {value!r}; give a whole number from 1 up")
 
 
 class Run(NamedTuple):
@@ -470,9 +438,9 @@ def run(
     """
     n_pool = len(images.x_pool)
     for name, count in (("label_budget", label_budget), ("record_every", record_every)):
-        _check_count(name, count)
+        check_count(name, count)
     if auto_batch_size is not None:
-        _check_count("auto_batch_size", auto_batch_size)
+        check_count("auto_batch_size", auto_batch_size)
     if not recipe.batch_size <= label_budget <= n_pool:
         raise ValueError(
             f"batch size {recipe.batch_size} and label budget {label_budget} do not fit a pool of {n_pool}"
@@ -503,11 +471,11 @@ def run(
         n += size
         steps += model.fit(x_labeled[:n], labels[:n])
         if n % record_every == 0 or n == end:
-            rows.append((n, steps, time.process_time() - begin, model.weights.copy(), model.bias.copy()))
+            rows.append((n, steps, time.process_time() - begin, model.weights.T.copy(), model.bias.copy()))
             steps = 0
         if n == end or (recipe.query == "random" and not auto_batch_size):
             continue
-        proba = softmax(x @ model.weights.T + model.bias)
+        proba = softmax(x @ model.weights + model.bias)
         if n >= label_budget:
             waiting = waiting[np.argsort(-proba[waiting].max(axis=1), kind="stable")]
         elif recipe.query == "badge":

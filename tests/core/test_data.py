@@ -125,8 +125,10 @@ def test_a_dataset_cannot_be_changed_and_does_not_follow_its_source():
         ({"x_pool": np.zeros((4, 3, 3), np.uint8)}, "same shape"),
         ({"x_pool": np.zeros((4, 2, 2))}, "same shape and kind"),
         ({"y_pool": np.arange(3)}, r"y_pool has shape \(3,\)"),
-        ({"y_test": np.array([0, 1, 2, -1])}, "y_test holds"),
-        ({"y_test": np.array([0.0, 1, 2, 3])}, "y_test holds float64"),
+        ({"y_test": np.array([0, 1, 2, -1])}, "y_test holds -1 among"),
+        ({"y_test": np.array([0.0, 1, 2, 3])}, "y_test holds 0.0 among"),
+        ({"y_pool": np.array(["0", "1", "2", "3"])}, "y_pool holds .0. among its labels; give integers"),
+        ({"y_pool": np.array([0, None, 1, 2])}, "y_pool holds None among its labels; give integers"),
         ({"n_classes": 3}, "largest label is 3"),
     ],
 )

@@ -8,8 +8,9 @@ from conftest import BAND
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alhelpers import ActiveLearner, Dataset, History, article, load_mnist
-from alhelpers.evidence.replicate import Converged, margin
+from alhelpers import ActiveLearner, Dataset, History, article, load_mnist, model_numpy
+from alhelpers.evidence import Converged
+from alhelpers.queries import margin
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +64,12 @@ def test_the_article_s_figures(learner):
     assert auto[0].accuracy == pytest.approx(0.8975, abs=BAND + 1e-9)
     assert list(active.column("n_labels")) == list(range(10, 401, 10))
     assert list(auto.column("n_labels")) == list(range(410, 4001, 10))
+
+
+def test_numpy_alone_gives_every_accuracy_and_every_number_of_steps_too(learner):
+    other = run_article(ActiveLearner(learner.data, model=model_numpy.SoftmaxRegression))
+    for fit, same in zip(run_article(learner), other, strict=True):
+        assert fit == same, "the first fit that differs"
 
 
 def test_curves_never_fall_and_every_fit_waits_for_its_patience(learner):
@@ -129,29 +136,31 @@ def test_every_label_says_who_gave_it_and_in_which_round(small):
     assert np.array_equal(small.labels[~people], guesses)
 
 
-def test_a_copy_goes_its_own_way(small):
+def test_a_copy_goes_its_own_way():
+    small = ActiveLearner(load_mnist(300, 100))
     small.label_manually(6)
     small.fit(verbose=False)
     twin = small.copy()
     assert list(twin.history) == list(small.history)
-    before, labeled = small.model.get_state(), small.labeled
+    before, labeled = small.model.weights, small.labeled
     twin.auto_label(10)
     twin.fit(verbose=False)
-    assert all(map(np.array_equal, small.model.get_state(), before)), "the original was trained too"
+    assert np.array_equal(small.model.weights, before), "the original was trained too"
     assert np.array_equal(small.labeled, labeled)
     assert len(small.history) == len(twin.history) - 1
     # From the same state, the same continuation: weights and Adam's state were both taken over.
     small.auto_label(10)
     small.fit(verbose=False)
-    after = small.model.get_state()
-    assert all(map(np.array_equal, after, twin.model.get_state()))
-    assert not all(map(np.array_equal, after, before)), "nothing was trained, so nothing was tested"
+    assert np.array_equal(small.model.weights, twin.model.weights)
+    assert not np.array_equal(small.model.weights, before), "nothing was trained, so nothing was tested"
 
 
 @pytest.mark.parametrize("n", [0, -1, 41, 2.0, True, "3", None])
 def test_impossible_numbers_of_labels_are_refused(small, n):
     for label in (small.label_manually, small.auto_label):
-        with pytest.raises(ValueError, match=f"cannot label {n!r} images: 40 are unlabelled"):
+        with pytest.raises(
+            ValueError, match=f"n, of 40 unlabelled images, is {n!r}; give a whole number from 1 to 40"
+        ):
             label(n)
     assert len(small.labeled) == 0
 
@@ -218,7 +227,7 @@ def test_another_model_and_another_query_take_part_in_the_same_loop(small):
     assert np.array_equal(values, np.sort(margin(learner.predict_proba(learner.unlabeled))))
     alone = Converged(16, C=0.1, n_classes=3)
     alone.fit(learner.data.x_pool[learner.labeled].reshape(-1, 16) / np.float32(255), learner.labels)
-    assert np.allclose(learner.weight_images().reshape(3, -1), alone.weights, atol=1e-3)
+    assert np.allclose(learner.weight_images().reshape(3, -1).T, alone.weights, atol=1e-3)
     assert learner.history[-1].accuracy == learner.score(learner.data.x_test, learner.data.y_test)
     twin = learner.copy()
     twin.label_manually(10)
@@ -226,6 +235,47 @@ def test_another_model_and_another_query_take_part_in_the_same_loop(small):
     assert not np.array_equal(twin.model.weights, learner.model.weights)
     learner.reset()
     assert (learner.predict_proba_test() == learner.predict_proba_test()[0, 0]).all(), "it remembers"
+
+
+class NearestMean:
+    """A classifier of scikit-learn's shape in ten lines."""
+
+    def fit(self, x, y):
+        self.classes_ = np.unique(y)
+        self.means = np.array([x[y == k].mean(axis=0) for k in self.classes_])
+        return self
+
+    def predict_proba(self, x):
+        near = np.exp(-((x[:, None] - self.means) ** 2).sum(axis=2))
+        return near / near.sum(axis=1, keepdims=True)
+
+
+def test_a_classifier_of_scikit_learn_s_shape_takes_part_in_the_same_loop(small):
+    learner = ActiveLearner(small.data, model=NearestMean())
+    learner.label_manually(1)
+    learner.fit(verbose=False)
+    known = learner.labels[0]
+    assert (learner.predict_proba(learner.unlabeled)[:, known] == 1).all(), "the only class there is"
+    for _ in range(4):
+        learner.label_manually(6)
+        learner.fit(verbose=False)
+        learner.least_confident_first()
+    alone = NearestMean().fit(learner.data.x_pool[learner.labeled].reshape(-1, 16) / 255, learner.labels)
+    expected = alone.predict_proba(learner.data.x_test.reshape(-1, 16) / 255)
+    assert np.allclose(learner.predict_proba_test(), expected, atol=1e-5)
+    assert learner.history[-1] == ("", 25, learner.score(learner.data.x_test, learner.data.y_test), 1)
+    learner.auto_label(5)
+    twin = learner.copy()
+    learner.reset()
+    assert np.ptp(learner.predict_proba_test()) == 0, "it remembers"
+    assert np.ptp(twin.predict_proba_test()) > 0
+
+
+def test_settings_that_another_model_would_not_use_are_refused(small):
+    for wanted in ({"learning_rate": 0.01}, {"patience": 10}, {"learning_rate": 0.1, "patience": 3}):
+        said = " and ".join(f"{name} {value}" for name, value in wanted.items())
+        with pytest.raises(ValueError, match=f"{said}: the model given would not use it"):
+            ActiveLearner(small.data, model=NearestMean(), **wanted)
 
 
 def test_images_in_colour_are_learned_from_too(small):

@@ -166,7 +166,7 @@ def test_converged_finds_the_optimum_from_anywhere(n):
         objective, np.zeros(7850), jac=True, method="L-BFGS-B", options={"ftol": 1e-12, "gtol": 1e-6}
     )
     for fitted in (model, elsewhere):
-        joined = np.column_stack([fitted.weights, fitted.bias]).astype(np.float64)
+        joined = np.column_stack([fitted.weights.T, fitted.bias]).astype(np.float64)
         assert objective(joined.ravel())[0] < best.fun * (1 + 1e-4)
         answers = (x1 @ joined.T).argmax(axis=1)
         assert np.mean(answers == (x1 @ best.x.reshape(10, -1).T).argmax(axis=1)) > 0.995

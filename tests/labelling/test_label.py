@@ -169,7 +169,8 @@ def test_undo_brings_the_image_back(images, ledger):
 def learn(person, images, results):
     """A loop of rounds on a learner, as in the notebook."""
     from alhelpers import ActiveLearner, Dataset
-    from alhelpers.evidence.replicate import Converged, margin
+    from alhelpers.evidence import Converged
+    from alhelpers.queries import margin
 
     y = person.label(images.take(range(10)))
     learner = ActiveLearner(

@@ -1,0 +1,73 @@
+"""What an `ActiveLearner` can train: the article's model, another, or a classifier like scikit-learn's."""
+
+import copy
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+
+
+class Model(Protocol):
+    """What an `ActiveLearner` trains. Images are float32 arrays, (n, n_features), labels integers, (n,).
+
+    A linear model also has `weights`, (n_features, n_classes), for `ActiveLearner.weight_images`. `n_iter_`,
+    if there is one, says how many steps the last fit took.
+    """
+
+    def reset(self) -> object:
+        """Forget all that was learned."""
+
+    def fit(self, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> object:
+        """Train on x, y; the test images may decide when to stop."""
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """Class probabilities, (n, n_classes)."""
+
+
+class Classifier:
+    """A classifier of scikit-learn's shape as a `Model`: every fit trains a new copy of it."""
+
+    def __init__(self, classifier: object, n_classes: int) -> None:
+        self._new, self._n_classes = classifier, n_classes
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget all that was learned; until the next fit each class is as probable as the others."""
+        self._fitted, self.n_iter_ = None, 1
+
+    def fit(self, x: np.ndarray, y: np.ndarray, *_: np.ndarray) -> None:
+        """Train a copy on x, y."""
+        self._fitted = copy.deepcopy(self._new)
+        self._fitted.fit(x, y)
+        self.n_iter_ = int(np.max(getattr(self._fitted, "n_iter_", 1)))
+
+    def predict_proba(self, x: np.ndarray) -> np.ndarray:
+        """Class probabilities, (n, n_classes): 0 for a class that was not among the labels."""
+        if self._fitted is None:
+            return np.full((len(x), self._n_classes), 1 / self._n_classes, np.float32)
+        proba = np.zeros((len(x), self._n_classes), np.float32)
+        proba[:, self._fitted.classes_] = self._fitted.predict_proba(x)
+        return proba
+
+
+def make_model(
+    n_features: int,
+    n_classes: int,
+    model: Callable[..., Model] | object | None = None,
+    **settings: float | None,
+) -> Model:
+    """The article's model, or the one that `ActiveLearner` was given; settings are for the article's.
+
+    Raises ValueError if settings are given for another model, which would not use them.
+    """
+    settings = {name: value for name, value in settings.items() if value is not None}
+    if model is None:
+        from alhelpers.model import SoftmaxRegression  # TensorFlow, for whoever needs it
+
+        return SoftmaxRegression(n_features, n_classes, **settings)
+    if settings:
+        given = " and ".join(f"{name} {value!r}" for name, value in settings.items())
+        raise ValueError(f"{given}: the model given would not use it; set it where that model is made")
+    if hasattr(model, "predict_proba") and not isinstance(model, type):
+        return Classifier(model, n_classes)
+    return model(n_features=n_features, n_classes=n_classes)
