@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 import scipy
 
+from alhelpers.agreement import cohen_kappa
 from alhelpers.data import N_DRAWS, read_mnist, scale
 from alhelpers.evidence.replicate import (
     MODELS,
@@ -36,9 +37,8 @@ from alhelpers.evidence.replicate import (
 )
 from alhelpers.files import PACKAGE, read_shipped, write_shipped
 from alhelpers.intervals import Interval, band, interval
-from alhelpers.labelling.agreement import cohen_kappa
-from alhelpers.labelling.stopping import NET, is_stable, next_gain
 from alhelpers.progress import progress
+from alhelpers.stopping import NET, is_stable, next_gain
 
 RESULTS = "evidence/results.csv.gz"
 MADE_WITH = ("2.4.6", "1.17.1")

@@ -21,10 +21,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from alhelpers.agreement import Agreement, agreement
 from alhelpers.data import CANNOT_TELL
 from alhelpers.errors import UserError
 from alhelpers.files import draft_of
-from alhelpers.labelling.agreement import Agreement, agreement
 
 WAITING = -2
 """In place of a class number: nobody has answered yet."""

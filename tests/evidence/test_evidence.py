@@ -13,7 +13,7 @@ from alhelpers.data import N_DRAWS
 from alhelpers.evidence import experiments as evidence
 from alhelpers.evidence.experiments import Results, Row
 from alhelpers.evidence.replicate import draw, with_wrong_labels
-from alhelpers.labelling.stopping import NET
+from alhelpers.stopping import NET
 
 
 @pytest.fixture(scope="module")

@@ -18,8 +18,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from alhelpers.agreement import agreement, cohen_kappa
 from alhelpers.labelling import ledger as ledgers
-from alhelpers.labelling.agreement import agreement, cohen_kappa
 from alhelpers.labelling.ledger import (
     BUSY_SECONDS,
     CANNOT_TELL,

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 
+from alhelpers.agreement import cohen_kappa
 from alhelpers.intervals import Interval, proportion
-from alhelpers.labelling.agreement import cohen_kappa
-from alhelpers.labelling.stopping import Monitor, changed, is_stable, next_gain
+from alhelpers.labelling.monitor import Monitor
+from alhelpers.stopping import changed, is_stable, next_gain
 
 
 def answers(n, wrong):

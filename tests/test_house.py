@@ -1,0 +1,52 @@
+"""The rooms of the package: which may import which, and how large they may be."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parents[1] / "alhelpers"
+WINGS = {"evidence", "labelling", "running", "course"}
+MODULES = sorted(PACKAGE.rglob("*.py"))
+# The front doors: they load a wing when a name or a command asks for it.
+DOORS = {PACKAGE / "__init__.py", PACKAGE / "cli.py"}
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).parts[0] if path.parent != PACKAGE else "core"
+
+
+def imported_rooms(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        names = []
+        if isinstance(node, ast.ImportFrom) and node.module:
+            names = [f"{node.module}.{alias.name}" for alias in node.names]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            if name.startswith("alhelpers."):
+                part = name.split(".")[1]
+                yield part if part in WINGS else "core"
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_arrows_lead_to_the_core_and_from_the_course_to_running(path):
+    if path in DOORS:
+        return
+    allowed = {"core", room(path)} | ({"running"} if room(path) == "course" else set())
+    assert set(imported_rooms(path)) <= allowed, f"{path.name} may import from {allowed}"
+
+
+def test_the_core_stays_small():
+    lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.glob("*.py")}
+    assert lines["model.py"] <= 130
+    assert lines["model_numpy.py"] <= 90
+    assert sum(lines.values()) <= 2_150
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
+def test_no_class_is_long(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ClassDef) and node.name not in {"Ledger", "Labeler"}:
+            assert node.end_lineno - node.lineno < 200, f"{node.name} has too many lines"
