@@ -119,7 +119,10 @@ class ActiveLearner:
         self.model = make_model(
             int(self._lit.sum()), data.n_classes, model, learning_rate=learning_rate, patience=patience
         )
-        self._x_pool, self._x_test = (scale(x)[:, self._lit] for x in (data.x_pool, data.x_test))
+        prepare = getattr(self.model, "prepare", np.ascontiguousarray)
+        self._x_pool = scale(data.x_pool)[:, self._lit]
+        self._prepared_pool = prepare(self._x_pool)
+        self._prepared_test = prepare(scale(data.x_test)[:, self._lit])
         self._x_labeled = np.empty_like(self._x_pool)  # filled from the front: no fit gathers what it has
         self._y_test = data.y_test.astype(np.int32)
         self.reset()
@@ -179,7 +182,7 @@ class ActiveLearner:
         """
         if not len(self.labeled):
             raise ValueError("there are no labels to fit on; call label_manually(n) first")
-        self.model.fit(self._x_labeled[: len(self.labels)], self.labels, self._x_test, self._y_test)
+        self.model.fit(self._x_labeled[: len(self.labels)], self.labels, self._prepared_test, self._y_test)
         accuracy = float((self.predict_proba_test().argmax(axis=1) == self._y_test).mean())
         self.history.append(Fit(stage, len(self.labeled), accuracy, getattr(self.model, "n_iter_", 1)))
         if verbose:
@@ -212,12 +215,13 @@ class ActiveLearner:
         """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
         # Of many, it is quicker to ask about the whole pool than to pick them out.
         few = 4 * len(indices) < self.data.n_pool
-        x = self._x_pool
-        return self.model.predict_proba(x[indices]) if few else self.model.predict_proba(x)[indices]
+        if few:
+            return self.model.predict_proba(self._x_pool[indices])
+        return self.model.predict_proba(self._prepared_pool)[indices]
 
     def predict_proba_test(self) -> np.ndarray:
         """Class probabilities of the test images, float32 of shape (n_test, n_classes)."""
-        return self.model.predict_proba(self._x_test)
+        return self.model.predict_proba(self._prepared_test)
 
     def answers(self, x: np.ndarray) -> np.ndarray:
         """The most probable class, int64 (n,), of each of images x, (n, height, width) like the pool's.

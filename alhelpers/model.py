@@ -51,6 +51,11 @@ class SoftmaxRegression:
     )
     bias = property(lambda self: self._kept[1].numpy())
 
+    @staticmethod
+    def prepare(x: np.ndarray) -> tf.Tensor:
+        """Images that are used again and again, converted once; `fit` and `predict_proba` take them, too."""
+        return tf.constant(x, tf.float32)
+
     def predict_proba(self, x: np.ndarray) -> np.ndarray:
         """Class probabilities, float32 (n, n_classes), of images x, float32 (n, n_features)."""
         return _predict_proba(*self._kept, x).numpy()

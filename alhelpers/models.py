@@ -10,8 +10,9 @@ import numpy as np
 class Model(Protocol):
     """What an `ActiveLearner` trains. Images are float32 arrays, (n, n_features), labels integers, (n,).
 
-    A linear model also has `weights`, (n_features, n_classes), for `ActiveLearner.weight_images`. `n_iter_`,
-    if there is one, says how many steps the last fit took.
+    It may also have `prepare`, which converts images that are used again and again to what its methods read
+    fastest; `n_iter_`, how many steps the last fit took; and, if it is linear, `weights`, (n_features,
+    n_classes), for `ActiveLearner.weight_images`.
     """
 
     def reset(self) -> object:
