@@ -63,6 +63,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.jobs is not None and options.jobs < 1:
             raise ValueError(f"--jobs is {options.jobs}; give 1 or more")
+        if options.command == "sweep" and not options.timeout > 0:
+            raise ValueError(f"--timeout is {options.timeout:g}; give a number of seconds above 0")
         if options.command == "sweep":
             return _sweep(options)
         if options.command == "doctor":
@@ -107,6 +109,13 @@ def _add_sweep(commands: argparse._SubParsersAction) -> None:
     command.add_argument("--rerun-failed", action="store_true", help="do runs that failed again")
     command.add_argument(
         "--jobs", type=int, help="runs at the same time on this machine (default: processors + 1)"
+    )
+    command.add_argument(
+        "--timeout",
+        type=float,
+        default=3600,
+        metavar="SECONDS",
+        help="that each cell of a run may take before the run counts as failed (default %(default)s)",
     )
     command.add_argument(
         "--scheduler", metavar="ADDRESS", help="a Dask scheduler to run on, such as tcp://10.0.0.5:8786"
@@ -197,15 +206,17 @@ def _do_sweep(options: argparse.Namespace, plan: sweep.Plan, store: sweep.Store)
         print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
     try:
         store.open()
-        sweep.run_sweep(plan, store, options.scheduler, options.jobs, options.rerun_failed, report)
+        sweep.run_sweep(
+            plan, store, options.scheduler, options.jobs, options.rerun_failed, report, options.timeout
+        )
         summary.write_results(plan, store)
     except KeyboardInterrupt:
         bar.close()
-        print(
-            f"alhelpers: stopped with {tally.done + tally.failed:,} of {tally.planned:,} runs there; "
-            "the same command goes on from them and writes the results",
-            file=sys.stderr,
-        )
+        there = f"{tally.done + tally.failed:,} of {tally.planned:,} runs there"
+        if tally.done + tally.failed:
+            summary.write_results(plan, store)
+            there += " and their results written"
+        print(f"alhelpers: stopped with {there}; the same command goes on from them", file=sys.stderr)
         return 130
     except OSError as problem:
         print(

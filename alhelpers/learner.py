@@ -263,6 +263,8 @@ class ActiveLearner:
 
     def _label(self, queried: np.ndarray, labels: np.ndarray, source: str) -> None:
         n, before = len(queried), len(self.labeled)
+        if before + n > len(self._x_labeled):  # images that somebody has put back and asks about again
+            self._x_labeled = np.concatenate([self._x_labeled, np.empty_like(self._x_pool)])
         self._x_labeled[before : before + n] = self._x_pool[queried]
         self.labeled = np.concatenate([self.labeled, queried])
         self.labels = np.concatenate([self.labels, labels.astype(np.int32)])

@@ -76,6 +76,11 @@ class ForkServer:
             )
             atexit.register(self._stop)  # registered once more after a restart, which does no harm
 
+    def close(self) -> None:
+        """End it, and with it its kernels, which watch their parent."""
+        with self._lock:
+            self._stop()
+
     def _stop(self) -> None:
         if self._process is not None:
             self._process.stdin.close()

@@ -68,7 +68,11 @@ def run_notebooks(
 
 
 def execute_notebook(
-    notebook: Path | NotebookNode, target: Path, parameters: dict[str, object], folder: Path
+    notebook: Path | NotebookNode,
+    target: Path,
+    parameters: dict[str, object],
+    folder: Path,
+    timeout: float | None = None,
 ) -> dict[str, object] | None:
     """Execute a notebook with papermill in a fresh kernel and write the executed one to `target`.
 
@@ -78,23 +82,29 @@ def execute_notebook(
     target : the file to write; a notebook that fails is written as far as it got
     parameters : values for its parameters cell
     folder : the kernel's working directory
+    timeout : seconds that each cell may take, if there is a limit
 
     Returns
     -------
-    None, or a dict that tells the error: `cell` (its execution count or None), `line` (the first line of the
+    None, or a dict that tells the error: `cell` (its execution count, of one that
+    ran too long its place among the code cells, or None), `line` (the first line of the
     cell), `name` (of the exception) and `message`.
     """
     start_fork_server()  # imports TensorFlow while this process imports papermill
     import papermill
+    from nbclient.exceptions import CellTimeoutError
 
     from alhelpers.running import kernels
 
+    content = nbformat.read(notebook, as_version=4) if isinstance(notebook, Path) else notebook
+    cells = [cell for cell in content.cells if cell.cell_type == "code"]
     try:
         papermill.execute_notebook(
             notebook,
             str(target),
             parameters=parameters,
             progress_bar=False,
+            execution_timeout=timeout,
             autosave_cell_every=0,
             request_save_on_cell_execute=False,
             # papermill's own `cwd` would move this process, and with it the runs in its other threads.
@@ -112,6 +122,12 @@ def execute_notebook(
             "name": failure.ename,
             "message": _one_line(failure.evalue),
         }
+    except CellTimeoutError as failure:
+        preview = re.split(r"\n-{3,}\n", str(failure))  # nbclient's message shows the cell between two lines
+        line = preview[1].strip().splitlines()[0] if len(preview) > 1 else ""
+        number = next((i for i, cell in enumerate(cells, 1) if line and line in cell.source), None)
+        message = f"the cell took longer than the limit of {timeout:g} s"
+        return {"cell": number, "line": line, "name": "CellTimeoutError", "message": message}
     except Exception as failure:
         return {"cell": None, "line": "", "name": type(failure).__name__, "message": _one_line(failure)}
     return None

@@ -12,12 +12,12 @@ import itertools
 import json
 import logging
 import math
-import multiprocessing
 import os
 import platform
 import re
 import shutil
 import signal
+import socket
 import tempfile
 import threading
 import time
@@ -49,8 +49,12 @@ KERNEL_ATTEMPTS = 3
 """How often a run is begun whose kernel dies or does not start. A worker that dies is Dask's to replace."""
 CONNECT_SECONDS = 10
 SCHEDULER_GONE = "the scheduler has gone; the same command goes on with what is missing"
-RUNS_PER_WORKER = 8
-"""At the same time, on this machine."""
+WITHOUT_WORKERS = 60
+"""Seconds that a sweep waits for a worker of its cluster when there is none."""
+TIMEOUT = 3600.0
+"""Seconds that a cell of a run may take, unless somebody says otherwise."""
+_ENDING = threading.Event()
+"""Set when a sweep on this machine ends before its runs do."""
 
 
 class Declared(NamedTuple):
@@ -324,26 +328,28 @@ def package_version() -> str:
 # --- One run, on a worker ---
 
 
-def execute(source: str, parameters: dict[str, Value], package: str) -> dict[str, Any]:
+def execute(
+    source: str, parameters: dict[str, Value], package: str, timeout: float = TIMEOUT
+) -> dict[str, Any]:
     """Execute a notebook in a kernel of its own; return the executed notebook as text and the run's record.
 
-    Runs on a worker: it needs nothing but its arguments and this package.
+    Runs on a worker: it needs nothing but its arguments and this package. `timeout`: seconds for each cell.
     """
     if package_version() != package:  # a worker that joined later
         raise SweepError(
             f"the worker on {platform.node()} has alhelpers {package_version()} and the sweep has {package}; "
             "install the same on both"
         )
-    for name in ("papermill", "traitlets"):
+    for name in ("papermill", "traitlets", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the record says what went wrong
     began = time.time()
     for attempt in range(1, KERNEL_ATTEMPTS + 1):  # noqa: B007 - recorded
         with tempfile.TemporaryDirectory(prefix="alhelpers-") as folder:
             target = Path(folder) / "notebook.ipynb"
             notebook = nbformat.reads(source, as_version=4)
-            error = run.execute_notebook(notebook, target, parameters, Path(folder))
+            error = run.execute_notebook(notebook, target, parameters, Path(folder), timeout)
             executed = nbformat.read(target, as_version=4) if target.exists() else notebook
-        if not error or error["cell"]:
+        if not error or error["cell"] or _ENDING.is_set():
             break  # otherwise it is not the notebook that failed: its kernel died, or did not start
     if not error:
         given = ", ".join(f"{name} {value}" for name, value in parameters.items())
@@ -518,16 +524,18 @@ def run_sweep(
     jobs: int | None = None,
     rerun_failed: bool = False,
     report: Callable[[Tally, dict[str, Any] | None], None] = lambda *_: None,
+    timeout: float = TIMEOUT,
 ) -> Tally:
     """Do the runs of a plan that are missing from an open store.
 
     Parameters
     ----------
     plan, store : what to do, and where the results go
-    scheduler : address of a Dask scheduler; without one, workers are started on this machine
+    scheduler : address of a Dask scheduler; without one, threads of this process see to the kernels
     jobs : runs at the same time on this machine; by default one more than there are processors, because a
         kernel that starts or ends waits more than it works
     rerun_failed : do failed runs again
+    timeout : seconds that a cell of a run may take; a run with one that takes longer is recorded as failed
     report : called with the tally and the newest run's record, at the start (with None) and after every run
 
     Raises SweepError if the scheduler cannot be reached, has no workers, or they have other versions.
@@ -537,7 +545,7 @@ def run_sweep(
     if not pending:
         return tally
     with _client(scheduler, min(jobs or (os.cpu_count() or 1) + 1, len(pending))) as client:
-        for identity, result in _execute_all(client, plan, pending):
+        for identity, result in _execute_all(client, plan, pending, timeout):
             store.write(identity, result)
             ok = result["record"]["status"] == DONE
             tally = tally._replace(done=tally.done + ok, failed=tally.failed + (not ok))
@@ -558,23 +566,25 @@ def _client(scheduler: str | None, jobs: int) -> Iterator["Client"]:
         logging.getLogger(name).setLevel(logging.CRITICAL)
     with contextlib.ExitStack() as stack:
         if scheduler is None:
-            _keep_interrupts_from_workers()
+            # A run's work is done by its kernel, a process of its own; a worker only talks to kernels.
+            os.environ["TF_NUM_INTEROP_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
+            _ENDING.clear()
             with _interrupts_held_back():
                 address = stack.enter_context(
                     LocalCluster(
-                        # A run's work is done by its kernel; a worker's threads only talk to kernels, so few
-                        # workers do, each with one fork server.
-                        n_workers=-(-jobs // RUNS_PER_WORKER),
-                        threads_per_worker=min(jobs, RUNS_PER_WORKER),
-                        dashboard_address="127.0.0.1:0",  # any free port; None would take 8787 and warn
+                        n_workers=1,
+                        threads_per_worker=jobs,
+                        processes=False,
+                        dashboard_address=None,
                         memory_limit=0,
                         local_directory=stack.enter_context(tempfile.TemporaryDirectory(prefix="alhelpers-")),
                         silence_logs=logging.CRITICAL,
-                        env={"TF_NUM_INTEROP_THREADS": str(max(1, (os.cpu_count() or 1) // jobs))},
                     )
                 )
+                stack.callback(_end_kernels)
         else:
             address = scheduler
+            _check_scheduler(scheduler)
         try:
             client = stack.enter_context(Client(address, timeout=CONNECT_SECONDS))
             client.wait_for_workers(1, timeout=CONNECT_SECONDS)
@@ -604,26 +614,45 @@ def _interrupts_held_back() -> Iterator[None]:
         raise KeyboardInterrupt
 
 
-def _keep_interrupts_from_workers() -> None:
-    """Have worker processes begin in one that ignores Ctrl-C, which a terminal sends to all of them.
+def _end_kernels() -> None:
+    """End what still runs: the threads that wait for it would hold up the end of the sweep."""
+    _ENDING.set()
+    kernels.SERVER.close()
 
-    Each would print a traceback; closing them is the sweep's part.
+
+def _check_scheduler(address: str) -> None:
+    """Raise SweepError unless a Dask scheduler answers: Dask waits for minutes for what is something else.
+
+    A scheduler speaks first; a web server, say, waits to be asked.
     """
-    import dask
+    host, _, port = address.removeprefix("tcp://").rpartition(":")
+    if "://" in host or not port.isdigit():
+        return  # encrypted, or for Dask to judge
+    began = time.monotonic()
+    while True:  # it may be about to start
+        try:
+            with socket.create_connection((host, int(port)), CONNECT_SECONDS) as connection:
+                answers = connection.recv(1)
+            break
+        except TimeoutError:
+            answers = b""
+            break
+        except OSError as problem:
+            if time.monotonic() - began > CONNECT_SECONDS:
+                raise SweepError(
+                    f"no Dask scheduler answers at {address} within {CONNECT_SECONDS} s "
+                    f"({problem.strerror or problem}); check the address"
+                ) from None
+            time.sleep(0.2)
+    if not answers:
+        raise SweepError(f"what answers at {address} is no Dask scheduler; check the address")
 
-    main = threading.current_thread() is threading.main_thread()
-    if main and "forkserver" in multiprocessing.get_all_start_methods():
-        dask.config.set({"distributed.worker.multiprocessing-method": "forkserver"})
-        from multiprocessing import forkserver  # missing on Windows
 
-        before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-        forkserver.ensure_running()
-        signal.signal(signal.SIGINT, before)
-
-
-def _execute_all(client: "Client", plan: Plan, pending: list[Run]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _execute_all(
+    client: "Client", plan: Plan, pending: list[Run], timeout: float
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """Have all pending runs done, a few ahead of what the workers can take, and yield each result."""
-    from distributed import CancelledError, Future, as_completed
+    from distributed import CancelledError, Future
 
     _check_workers(client, plan.package)
     waiting = iter(pending)
@@ -632,7 +661,8 @@ def _execute_all(client: "Client", plan: Plan, pending: list[Run]) -> Iterator[t
     def submit(planned: Run, kind: str = "run") -> Future:
         key = f"{kind}-{planned.id}"
         submitted[key] = planned
-        return client.submit(execute, plan.source, planned.parameters, plan.package, key=key, pure=False)
+        arguments = plan.source, planned.parameters, plan.package, timeout
+        return client.submit(execute, *arguments, key=key, pure=False)
 
     def take(future: Future) -> dict[str, Any] | Exception:
         try:
@@ -649,22 +679,44 @@ def _execute_all(client: "Client", plan: Plan, pending: list[Run]) -> Iterator[t
             future.release()
 
     lost: list[Run] = []
-    running = as_completed([submit(planned) for planned in itertools.islice(waiting, 2 * _threads(client))])
-    for future in running:
-        finished = submitted.pop(future.key)
-        result = take(future)
-        if isinstance(result, Exception):
-            lost.append(finished)
-        else:
-            yield finished.id, result
+    running = {submit(planned) for planned in itertools.islice(waiting, 2 * _threads(client))}
+    while running:
+        ended = _wait(client, running)
+        running -= ended
+        for future in ended:
+            finished = submitted.pop(future.key)
+            result = take(future)
+            if isinstance(result, Exception):
+                lost.append(finished)
+            else:
+                yield finished.id, result
         # Workers may have joined since.
-        room = max(1, 2 * _threads(client) - running.count())
-        for following in itertools.islice(waiting, room):
-            running.add(submit(following))
+        room = max(1, 2 * _threads(client) - len(running))
+        running |= {submit(following) for following in itertools.islice(waiting, room)}
     # A run that kills its worker takes down those beside it. Each alone, it shows which one it was.
     for planned in lost:
-        result = take(submit(planned, "again"))
+        (future,) = _wait(client, {submit(planned, "again")})
+        result = take(future)
         yield planned.id, _lost(plan, planned, result) if isinstance(result, Exception) else result
+
+
+def _wait(client: "Client", futures: set) -> set:
+    """Those futures that have ended, once one has. Raises SweepError if no worker is left to do them."""
+    from distributed import wait
+
+    last_seen = time.monotonic()
+    while True:
+        with contextlib.suppress(TimeoutError):
+            return wait(futures, timeout=2, return_when="FIRST_COMPLETED").done
+        if client.status not in ("running", "connecting"):
+            raise SweepError(SCHEDULER_GONE)
+        if _threads(client):
+            last_seen = time.monotonic()
+        elif time.monotonic() - last_seen > WITHOUT_WORKERS:
+            raise SweepError(
+                f"the cluster has had no worker for {WITHOUT_WORKERS} s; start one, and the same command "
+                "goes on with what is missing"
+            )
 
 
 def _check_workers(client: "Client", package: str) -> None:
