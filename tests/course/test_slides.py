@@ -115,16 +115,42 @@ def test_metadata_overrules_the_rule():
 
 
 def test_what_is_too_long_is_shortened_split_or_said():
-    printed = nbformat.v4.new_output("stream", text="\n".join(f"line {k}" for k in range(40)))
+    printed = nbformat.v4.new_output("stream", text="\n".join(f"round {k}: done" for k in range(40)))
     long_paragraph = "This is short. Word " + "word " * 50 + "end."
     first, second = deck(new_markdown_cell(long_paragraph), new_code_cell("loop()", outputs=[printed]))
     assert [cell.source for cell in first.cells] == ["Words.", "This is short."]
-    assert second.cells[0].outputs[0].text.splitlines()[::6] == ["line 0", "line 39"]
+    assert second.cells[0].outputs[0].text.splitlines()[::6] == ["round 0: done", "round 39: done"]
     assert [cell.source for cell in (*first.notes, *second.notes)] == [long_paragraph, "loop()"]
     items = "\n".join(f"- item {k}" for k in range(12))
     assert [slide.title for slide in deck(new_markdown_cell(items), new_markdown_cell(items))] == [
         "# Title"
     ] * 3
+
+
+@pytest.mark.parametrize("notebook", run.find_notebooks(), ids=lambda path: path.stem)
+def test_no_line_of_an_output_is_cut_but_the_middle_of_a_loop(pages, notebook):
+    shown = pages[f"{notebook.stem}.html"].select("section > .printed")
+    lines = {" ".join(line.split()) for one in shown for line in one.text.splitlines()}
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for out in slides_build.texts(cell) if cell.cell_type == "code" else ():
+            printed = (out.get("text") or out.data["text/plain"]).splitlines()
+            for line in printed:
+                a_round = re.match(r"Labels: |\d+ labels, [\d.]+ min: ", line)
+                assert a_round or " ".join(line.split()) in lines, f"cut: {line}"
+
+
+def test_rows_stay_below_their_heading(pages):
+    shown = [one.text for one in pages["11_label_it_yourself.html"].select("section > .printed")]
+    headings = {}
+    for text in shown:
+        heading = ""
+        for line in text.splitlines():
+            heading = heading if line.startswith(" ") else line
+            headings.setdefault(" ".join(line.split()), set()).add(heading)
+    row = "50 labels: in 30.00% (19.10 to 43.75) of the draws, 5.7 points wide"
+    assert headings[row] == {"and the mean of its last five changes, with theirs"}
+    assert slides_build.paged("a:\n  1\n  2\n  3\nb:\n  4", 3) == ["a:\n  1\n  2", "a:\n  3", "b:\n  4"]
+    assert slides_build.paged("      x\np  1\nq  2\nr  3", 3) == ["      x\np  1\nq  2", "      x\nr  3"]
 
 
 def test_another_folder_is_left_alone_and_earlier_slides_are_replaced(tmp_path):
