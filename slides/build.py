@@ -159,6 +159,13 @@ def paged(printed: str, most: int = OUTPUT_ROWS) -> list[str]:
     if len(lines) > 6 and len({re.sub(r"[\d.,]+", "#", line).partition(":")[0] for line in lines}) == 1:
         pages = ["\n".join([*lines[:kept], "…", *lines[-kept:]]) for kept in (3, 2, 1)]
         return [next((page for page in pages if rows_of(page, CODE_COLUMNS) <= most), pages[-1])]
+    # As few pages as can be, and then as even as can be: no row stands alone because it came last.
+    fewest = len(split(lines, most))
+    return next(pages for rows in range(1, most + 1) if len(pages := split(lines, rows)) == fewest)
+
+
+def split(lines: list[str], most: int) -> list[str]:
+    """Pages of no more than so many rows, each with the heading of its first line."""
     columns = lines[:1] if lines[0].startswith(" " * 5) else []
     pages, page, heading = [], [], columns
     for line, following in zip(lines, [*lines[1:], ""], strict=True):

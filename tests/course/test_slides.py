@@ -151,6 +151,8 @@ def test_rows_stay_below_their_heading(pages):
     assert headings[row] == {"and the mean of its last five changes, with theirs"}
     assert slides_build.paged("a:\n  1\n  2\n  3\nb:\n  4", 3) == ["a:\n  1\n  2", "a:\n  3", "b:\n  4"]
     assert slides_build.paged("      x\np  1\nq  2\nr  3", 3) == ["      x\np  1\nq  2", "      x\nr  3"]
+    rows = [f"row {k}, and {k * 'more '}" for k in range(1, 5)]
+    assert slides_build.paged("\n".join(rows), 3) == ["\n".join(rows[:2]), "\n".join(rows[2:])]
 
 
 def test_another_folder_is_left_alone_and_earlier_slides_are_replaced(tmp_path):
