@@ -8,7 +8,8 @@ The notebooks need no tags. By default:
 - lists, tables and formulas are shown, and of a paragraph the sentences that fit into 40 words;
 - code is shown with what it printed, if both fit on a slide; else only what it printed is. Parameters and
   imports are notes;
-- of a long output the first and the last lines are shown;
+- a long output goes on over more slides, below the heading of the lines that follow; only of a loop's rounds,
+  which all begin alike, the first and the last lines are shown;
 - what does not fit goes to one more slide with the same title, unless it is a single short line;
 - whatever is left out or shortened is in the speaker's notes, whole.
 
@@ -32,7 +33,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from nbconvert import HTMLExporter
 from nbconvert.filters.markdown_mistune import IPythonRenderer, MarkdownWithMath
 from nbformat import NotebookNode
-from nbformat.v4 import new_markdown_cell
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_output
 from pygments.formatters import HtmlFormatter
 
 from alhelpers.files import replacing
@@ -139,18 +140,44 @@ def squeezed(printed: str) -> str:
     return "\n".join("".join(line[k] for k in kept).rstrip() for line in lines)
 
 
-def shortened(cell: NotebookNode) -> NotebookNode:
-    """A copy of a code cell with the first and the last lines of what it printed, if that is long."""
-    cell = copy.deepcopy(cell)
-    cell.source = re.sub(r"\n{3,}", "\n\n", cell.source)
-    for output in cell.outputs:
-        place, key = (output, "text") if "text" in output else (output.data, "text/plain")
-        place[key] = squeezed(place[key])
-        lines = place[key].splitlines()
-        for kept in (3, 2, 1):
-            if rows_of(place[key], CODE_COLUMNS) > OUTPUT_ROWS:
-                place[key] = "\n".join([*lines[:kept], "…", *lines[-kept:]])
-    return cell
+def printed_by(cell: NotebookNode) -> str:
+    """All that a cell printed, its tables squeezed to the width of a slide."""
+    parts = [out.get("text") or out.data.get("text/plain", "") for out in texts(cell)]
+    return "\n".join(squeezed(part).rstrip("\n") for part in parts)
+
+
+def paged(printed: str, most: int = OUTPUT_ROWS) -> list[str]:
+    """What was printed, in pages of so many rows.
+
+    Nothing is left out, except the middle of a loop whose rounds all begin alike. A line without indentation
+    is the heading of indented lines below it, and one that begins with much room that of columns; a page that
+    would begin below its heading begins with it again.
+    """
+    if rows_of(printed, CODE_COLUMNS) <= most:
+        return [printed]
+    lines = printed.splitlines()
+    if len(lines) > 6 and len({re.sub(r"[\d.,]+", "#", line).partition(":")[0] for line in lines}) == 1:
+        pages = ["\n".join([*lines[:kept], "…", *lines[-kept:]]) for kept in (3, 2, 1)]
+        return [next((page for page in pages if rows_of(page, CODE_COLUMNS) <= most), pages[-1])]
+    # As few pages as can be, and then as even as can be: no row stands alone because it came last.
+    fewest = len(split(lines, most))
+    return next(pages for rows in range(1, most + 1) if len(pages := split(lines, rows)) == fewest)
+
+
+def split(lines: list[str], most: int) -> list[str]:
+    """Pages of no more than so many rows, each with the heading of its first line."""
+    columns = lines[:1] if lines[0].startswith(" " * 5) else []
+    pages, page, heading = [], [], columns
+    for line, following in zip(lines, [*lines[1:], ""], strict=True):
+        if not columns and not line.startswith(" "):
+            heading = [line] if following.startswith(" ") else []
+        is_heading = heading == [line]
+        together = [*page, line, following] if is_heading else [*page, line]
+        if page and rows_of("\n".join(together), CODE_COLUMNS) > most:
+            pages.append("\n".join(page))
+            page = [] if is_heading else [*heading]
+        page.append(line)
+    return [*pages, "\n".join(page)]
 
 
 def is_text(cell: NotebookNode) -> bool:
@@ -253,23 +280,26 @@ class Deck:
         if is_setting_up(cell):
             self.last.notes.append(cell)
             return
-        short = shortened(cell)
-        printed = "".join(out.get("text") or out.data.get("text/plain", "") for out in texts(short))
-        code, rows = rows_of(short.source, CODE_COLUMNS), rows_of(printed, CODE_COLUMNS)
+        short = copy.deepcopy(cell)
+        short.source = re.sub(r"\n{3,}", "\n\n", cell.source)
+        printed = printed_by(cell)
+        pages = paged(printed) if printed else []
+        outputs = [new_output("stream", text=page) for page in pages]
+        code, rows = rows_of(short.source, CODE_COLUMNS), [rows_of(page, CODE_COLUMNS) for page in pages]
         if drawn := figures(cell):
             self.begin_figure()
-            short.outputs = [*texts(short), *drawn]
+            short.outputs = [*outputs, *drawn]
             short.metadata.figure = True
             self.last.cells.append(short)
             self.last.notes.append(cell)
-        elif 1.5 + code + rows <= ROWS:
-            self.show(short, code + rows + (1.5 if rows else 0.8))
-            if short.outputs != cell.outputs:
+        elif len(pages) < 2 and 1.5 + code + sum(rows) <= ROWS:
+            short.outputs = outputs
+            self.show(short, code + sum(rows) + (1.5 if rows else 0.8))
+            if pages and pages != [printed]:
                 self.last.notes.append(cell)
         else:
-            if rows:
-                short.source = ""
-                self.show(short, rows + 0.8)
+            for output, taken in zip(outputs, rows, strict=True):
+                self.show(new_code_cell(outputs=[output]), taken + 0.8)
             self.last.notes.append(cell)
 
 

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 import sysconfig
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -14,6 +13,7 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from alhelpers.course.doctor import PYTHONS, REPOSITORY, read_lock
+from alhelpers.files import replacing
 
 MARK = "START-HERE.txt"
 _START_HERE = """\
@@ -118,9 +118,7 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
         raise ValueError(
             f"{out} is not an earlier bundle, or has been worked in; give a new or an empty folder to --out"
         )
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        fresh = Path(scratch) / "bundle"
+    with replacing(out, MARK) as fresh:
         _clone(repository, fresh)
         wheels = fresh / "wheels"
         for target in everyone.values():
@@ -131,9 +129,6 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
             targets="\n    ".join(everyone), python=[*on_windows, this_machine().python][0]
         )
         (fresh / MARK).write_text(start_here, encoding="utf-8")
-        if out.exists():
-            out.rename(Path(scratch) / "old")
-        fresh.rename(out)
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
     print(f"{out} is complete ({size:,.0f} MB); copy it to a stick, {MARK} in it says how to go on")
 

@@ -115,16 +115,54 @@ def test_metadata_overrules_the_rule():
 
 
 def test_what_is_too_long_is_shortened_split_or_said():
-    printed = nbformat.v4.new_output("stream", text="\n".join(f"line {k}" for k in range(40)))
+    printed = nbformat.v4.new_output("stream", text="\n".join(f"round {k}: done" for k in range(40)))
     long_paragraph = "This is short. Word " + "word " * 50 + "end."
     first, second = deck(new_markdown_cell(long_paragraph), new_code_cell("loop()", outputs=[printed]))
     assert [cell.source for cell in first.cells] == ["Words.", "This is short."]
-    assert second.cells[0].outputs[0].text.splitlines()[::6] == ["line 0", "line 39"]
+    assert second.cells[0].outputs[0].text.splitlines()[::6] == ["round 0: done", "round 39: done"]
     assert [cell.source for cell in (*first.notes, *second.notes)] == [long_paragraph, "loop()"]
     items = "\n".join(f"- item {k}" for k in range(12))
     assert [slide.title for slide in deck(new_markdown_cell(items), new_markdown_cell(items))] == [
         "# Title"
     ] * 3
+
+
+@pytest.mark.parametrize("notebook", run.find_notebooks(), ids=lambda path: path.stem)
+def test_no_line_of_an_output_is_cut_but_the_middle_of_a_loop(pages, notebook):
+    shown = pages[f"{notebook.stem}.html"].select("section > .printed")
+    lines = {" ".join(line.split()) for one in shown for line in one.text.splitlines()}
+    for cell in nbformat.read(notebook, as_version=4).cells:
+        for out in slides_build.texts(cell) if cell.cell_type == "code" else ():
+            printed = (out.get("text") or out.data["text/plain"]).splitlines()
+            for line in printed:
+                a_round = re.match(r"Labels: |\d+ labels, [\d.]+ min: ", line)
+                assert a_round or " ".join(line.split()) in lines, f"cut: {line}"
+
+
+def headings(printed):
+    """The headings that each indented line stands below."""
+    found = {}
+    for text in printed:
+        heading = ""
+        for line in text.splitlines():
+            if line.startswith(" "):
+                found.setdefault(" ".join(line.split()), set()).add(heading)
+            else:
+                heading = line
+    return found
+
+
+def test_rows_stay_below_their_heading(pages):
+    name = "11_label_it_yourself"
+    cells = nbformat.read(run.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
+    streams = [out.text for cell in cells for out in cell.get("outputs", ()) if "text" in out]
+    shown = [one.text for one in pages[f"{name}.html"].select("section > .printed")]
+    assert headings(streams)
+    assert headings(shown) == headings(streams)
+    assert slides_build.paged("a:\n  1\n  2\n  3\nb:\n  4", 3) == ["a:\n  1\n  2", "a:\n  3", "b:\n  4"]
+    assert slides_build.paged("      x\np  1\nq  2\nr  3", 3) == ["      x\np  1\nq  2", "      x\nr  3"]
+    rows = [f"row {k}, and {k * 'more '}" for k in range(1, 5)]
+    assert slides_build.paged("\n".join(rows), 3) == ["\n".join(rows[:2]), "\n".join(rows[2:])]
 
 
 def test_another_folder_is_left_alone_and_earlier_slides_are_replaced(tmp_path):
