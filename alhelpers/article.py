@@ -3,7 +3,7 @@
 import platform
 from typing import NamedTuple
 
-# The article's figures are exact on x86-64; elsewhere arithmetic may round differently (see the README).
+# The figures were tried on x86-64; elsewhere arithmetic may round differently (see the README).
 EXACT = platform.machine().lower() in {"x86_64", "amd64"}
 BAND = 0.0 if EXACT else 0.05
 

@@ -3,7 +3,7 @@
 import base64
 import io
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -60,6 +60,15 @@ class Picture(Figure):
         return f"<Picture: {self.alt}>"
 
 
+def _each(*parts: Collection, looks: Sequence) -> Iterator[tuple]:
+    """The parts side by side, each with a look of its own. Raises ValueError where looks run out."""
+    if len(parts[0]) > len(looks):
+        raise ValueError(
+            f"{len(parts[0])} are to be drawn in one figure that tells {len(looks)} apart; give fewer"
+        )
+    return zip(*parts, looks[: len(parts[0])], strict=True)
+
+
 def digit(image: np.ndarray, label: int) -> Picture:
     """One image, (height, width), large, with its grey scale. Notebook 01."""
     figure = Picture(
@@ -104,7 +113,7 @@ def class_balance(counts: np.ndarray, names: Sequence[str]) -> Picture:
     figure = Picture("Bars: share of each digit, " + " beside ".join(names), height=3.2)
     axes = figure.subplots()
     width = 0.8 / len(counts)
-    for i, (row, name, colour) in enumerate(zip(counts, names, (BLUE, ORANGE), strict=False)):
+    for i, (row, name, colour) in enumerate(_each(counts, names, looks=(BLUE, ORANGE))):
         x = np.arange(len(row)) + (i - (len(counts) - 1) / 2) * width
         axes.bar(x, row / row.sum(), width * 0.95, color=colour, label=f"{name} ({row.sum():,} images)")
     axes.axhline(1 / counts.shape[1], color=GREY, lw=1, ls=":")
@@ -197,7 +206,7 @@ def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
         "Line: confidence of the model in its own answer, images sorted from least to most confident"
     )
     axes = figure.subplots()
-    for (name, values), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=False):
+    for (name, values), colour in _each(curves.items(), looks=(BLUE, ORANGE, GREEN)):
         axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=name)
     longest = max(len(v) for v in curves.values())
     axes.set(
@@ -226,14 +235,14 @@ def learning_curve(
         "Lines: test accuracy against number of labels, for " + " and ".join([*curves, *levels]), height=4
     )
     axes = figure.subplots()
-    for (name, (n_labels, accuracy)), colour in zip(curves.items(), (BLUE, ORANGE, GREEN), strict=False):
+    for (name, (n_labels, accuracy)), colour in _each(curves.items(), looks=(BLUE, ORANGE, GREEN)):
         axes.plot(n_labels, accuracy, color=colour, marker="o", ms=3)
         axes.annotate(
             f"{name}: {accuracy[-1]:.2%}", (n_labels[-1], accuracy[-1]), (0, -40), textcoords="offset points",
             color=colour, ha="right", va="top",
         )  # fmt: skip
     left = min(np.min(n) for n, _ in curves.values())
-    for (name, level), colour in zip(levels.items(), (GREY, ORANGE), strict=False):
+    for (name, level), colour in _each(levels.items(), looks=(GREY, ORANGE)):
         axes.axhline(level, color=colour, lw=1.2, ls="--")
         axes.annotate(
             f"{name}: {level:.2%}",
@@ -269,13 +278,13 @@ def bands(
     figure = Picture(alt, 8, 4.2)
     axes = figure.subplots()
     styles = [(colour, dash) for dash in ("-", "--") for colour in (BLUE, ORANGE, GREEN, PURPLE, GREY)]
-    for (name, (x, mean, low, high)), style in zip(curves.items(), styles, strict=False):
+    for (name, (x, mean, low, high)), style in _each(curves.items(), looks=styles):
         colour, dash = _QUERIES.get(name, style)
         axes.fill_between(x, low, high, color=colour, alpha=0.18, lw=0)
         axes.plot(x, mean, color=colour, ls=dash, marker="o" if len(x) < 10 else None, ms=4, label=name)
         for edge in (low, high):  # the band's numbers; a filled area would not carry them
             axes.plot(x, edge, color=colour, lw=0.4, alpha=0.5)
-    for (name, level), dash in zip(levels.items(), (":", "-."), strict=False):
+    for (name, level), dash in _each(levels.items(), looks=(":", "-.")):
         axes.axhline(level, color="black", lw=1, ls=dash, label=name)
     if log:
         axes.set_xscale("log")

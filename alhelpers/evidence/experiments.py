@@ -639,7 +639,7 @@ def main() -> None:
         sys.exit("alhelpers: interrupted; the results file is as it was")
     print(f"{RESULTS} is written; renew notebooks 09 to 11 with `make refresh`")
     if (np.__version__, scipy.__version__) != MADE_WITH:
-        print(f"and let MADE_WITH in evidence.py say {(np.__version__, scipy.__version__)}")
+        print(f"and let MADE_WITH in experiments.py say {(np.__version__, scipy.__version__)}")
 
 
 if __name__ == "__main__":

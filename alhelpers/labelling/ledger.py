@@ -255,6 +255,11 @@ class Ledger:
         """Everybody with an answer that stands, in alphabetical order."""
         return sorted({event.who for event in self._all_standing()})
 
+    def who_answered(self, image: str) -> set[str]:
+        """Those whose answer to an image stands, a label or "cannot tell"."""
+        with self._using():
+            return {event.who for event in self._standing.get(image, {}).values()}
+
     def labels_of(self, who: str) -> dict[str, int]:
         """A person's labels that stand, class number by image. What they cannot tell is left out."""
         labels = [event for event in self._all_standing() if event.who == who and event.label is not None]

@@ -266,7 +266,7 @@ class Labeler(LedgerOracle):
                 said = {LABEL: f"Saved: {label}.", SKIP: "Skipped until later.", UNSURE: "Set aside."}[kind]
             except AlreadyAnswered:
                 following, said = self._claim(view, among), "Somebody else was quicker with that one."
-                if image in self.ledger.labels_of(self.labeller):
+                if self.labeller in self.ledger.who_answered(image):
                     said = "That one had your answer already; Backspace takes the last one back."
             self._show(view, has, following, said)
         else:

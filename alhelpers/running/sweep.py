@@ -241,6 +241,8 @@ def _declared_parameters(path: Path, content: nbformat.NotebookNode) -> dict[str
             default = ast.literal_eval(value)
         except ValueError:
             continue
+        if type(default) is int and float in types and int not in types:
+            default = float(default)  # as a value given: the same run, however it is written
         if _is_plain(default):
             kinds = types or ((type(default),) if default is not None else ())
             if default is None and kinds:

@@ -101,3 +101,19 @@ def test_the_png_is_a_png_and_names_no_version(tmp_path):
     assert b"matplotlib" not in png.lower()
     (tmp_path / "x.png").write_bytes(png)
     assert matplotlib.image.imread(tmp_path / "x.png").shape == (360, 720, 4)
+
+
+def test_more_than_a_figure_can_tell_apart_is_refused():
+    x = np.arange(3)
+    band = x, x, x, x
+    names = "abcdefghijk"
+    for draw in (
+        lambda: plots.class_balance(np.ones((3, 10), int), names[:3]),
+        lambda: plots.confidence(dict.fromkeys(names[:4], x)),
+        lambda: plots.learning_curve(dict.fromkeys(names[:4], (x, x))),
+        lambda: plots.learning_curve({"a": (x, x)}, dict.fromkeys(names[:3], 0.5)),
+        lambda: plots.bands(dict.fromkeys(names, band)),
+        lambda: plots.bands({"a": band}, dict.fromkeys(names[:3], 0.5)),
+    ):
+        with pytest.raises(ValueError, match=r"\d+ are to be drawn in one figure that tells \d+ apart"):
+            draw()

@@ -231,6 +231,10 @@ def test_two_tabs_share_the_work_and_answer_nothing_twice(images, ledger):
     assert shown[0] != shown[1]
     assert tabs[0].label(shown[1], 0)["note"] == "Saved: 0.", "the image of the other tab, answered here"
     assert "had your answer already" in tabs[1].label(shown[1], 1)["note"]
+    tabs[0].do("cannot tell", image=images.digests[49])
+    assert "had your answer already" in tabs[1].label(images.digests[49], 1)["note"], (
+        "that was an answer, too"
+    )
     ledger.record(images.digests[50], "label", "2", who="ben")
     assert "Somebody else was quicker" in tabs[1].label(images.digests[50], 1)["note"]
     while not got:

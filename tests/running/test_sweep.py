@@ -148,6 +148,14 @@ def test_a_plan_is_the_product_of_all_values(notebook):
     assert plan.varied == ("seed", "wait")
 
 
+def test_a_whole_number_for_a_float_is_the_same_run_as_the_float(tmp_path):
+    whole = write_notebook(tmp_path / "whole.ipynb", FITS, parameters="seed: int = 0\nrate: float = 1")
+    ids = [
+        sweep.make_plan(whole, grid).runs[0].id for grid in ({"seed": [0]}, {"rate": [1]}, {"rate": [1.0]})
+    ]
+    assert len(set(ids)) == 1
+
+
 def test_identity_is_notebook_parameters_and_package_and_nothing_else(notebook, tmp_path, monkeypatch):
     def identity(path, **grid):
         return sweep.make_plan(path, {name: [value] for name, value in grid.items()}).runs[0].id
