@@ -96,8 +96,6 @@ def execute_notebook(
 
     from alhelpers.running import kernels
 
-    content = nbformat.read(notebook, as_version=4) if isinstance(notebook, Path) else notebook
-    cells = [cell for cell in content.cells if cell.cell_type == "code"]
     try:
         papermill.execute_notebook(
             notebook,
@@ -123,14 +121,21 @@ def execute_notebook(
             "message": _one_line(failure.evalue),
         }
     except CellTimeoutError as failure:
-        preview = re.split(r"\n-{3,}\n", str(failure))  # nbclient's message shows the cell between two lines
-        line = preview[1].strip().splitlines()[0] if len(preview) > 1 else ""
-        number = next((i for i, cell in enumerate(cells, 1) if line and line in cell.source), None)
-        message = f"the cell took longer than the limit of {timeout:g} s"
-        return {"cell": number, "line": line, "name": "CellTimeoutError", "message": message}
+        return _timed_out(failure, notebook, timeout)
     except Exception as failure:
         return {"cell": None, "line": "", "name": type(failure).__name__, "message": _one_line(failure)}
     return None
+
+
+def _timed_out(failure: Exception, notebook: Path | NotebookNode, timeout: float) -> dict[str, object]:
+    """The error of a notebook whose cell ran too long; nbclient's message shows it between two lines."""
+    content = nbformat.read(notebook, as_version=4) if isinstance(notebook, Path) else notebook
+    cells = [cell for cell in content.cells if cell.cell_type == "code"]
+    preview = re.split(r"\n-{3,}\n", str(failure))
+    line = preview[1].strip().splitlines()[0] if len(preview) > 1 else ""
+    number = next((i for i, cell in enumerate(cells, 1) if line and line in cell.source), None)
+    message = f"the cell took longer than the limit of {timeout:g} s"
+    return {"cell": number, "line": line, "name": "CellTimeoutError", "message": message}
 
 
 def describe(error: dict[str, object] | None) -> str:
