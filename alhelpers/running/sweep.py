@@ -31,6 +31,7 @@ import nbformat
 
 from alhelpers import __version__
 from alhelpers.errors import UserError
+from alhelpers.files import PACKAGE, SHIPPED
 from alhelpers.parameters import ParameterError, check_parameters, nearest
 from alhelpers.running import kernels
 from alhelpers.running import notebooks as run
@@ -321,10 +322,14 @@ def _canonical_source(content: nbformat.NotebookNode) -> str:
 
 @cache
 def package_version() -> str:
-    """This package's version and a digest of its modules, so that an edited helper is another version."""
-    modules = sorted(Path(__file__).parents[1].rglob("*.py"))
-    digest = hashlib.sha256(b"\0".join(path.read_bytes() for path in modules)).hexdigest()
-    return f"{__version__}+{digest[:8]}"
+    """This package's version and a digest of what is in it, so that an edited helper is another version."""
+    return f"{__version__}+{digest_of(PACKAGE)}"
+
+
+def digest_of(package: Path) -> str:
+    """Eight hexadecimal digits for the modules of a package, those of its wings too, and its data files."""
+    parts = [*sorted(package.rglob("*.py")), package / SHIPPED]  # data that differ from SHIPPED are refused
+    return hashlib.sha256(b"\0".join(path.read_bytes() for path in parts)).hexdigest()[:8]
 
 
 # --- One run, on a worker ---

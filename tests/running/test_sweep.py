@@ -148,6 +148,16 @@ def test_a_plan_is_the_product_of_all_values(notebook):
     assert plan.varied == ("seed", "wait")
 
 
+def test_the_package_is_another_when_a_module_or_the_data_changes(tmp_path):
+    (tmp_path / "wing").mkdir()
+    seen = set()
+    for name in ("core.py", "wing/part.py", "SHA256SUMS"):
+        (tmp_path / "SHA256SUMS").touch()
+        (tmp_path / name).write_text("changed")
+        seen.add(sweep.digest_of(tmp_path))
+    assert len(seen) == 3
+
+
 def test_a_whole_number_for_a_float_is_the_same_run_as_the_float(tmp_path):
     whole = write_notebook(tmp_path / "whole.ipynb", FITS, parameters="seed: int = 0\nrate: float = 1")
     ids = [
