@@ -121,19 +121,26 @@ def execute_notebook(
             "message": _one_line(failure.evalue),
         }
     except CellTimeoutError as failure:
-        return _timed_out(failure, notebook, timeout)
+        return _timed_out(failure, notebook, timeout, injected=bool(parameters))
     except Exception as failure:
         return {"cell": None, "line": "", "name": type(failure).__name__, "message": _one_line(failure)}
     return None
 
 
-def _timed_out(failure: Exception, notebook: Path | NotebookNode, timeout: float) -> dict[str, object]:
+def _timed_out(
+    failure: Exception, notebook: Path | NotebookNode, timeout: float, injected: bool
+) -> dict[str, object]:
     """The error of a notebook whose cell ran too long; nbclient's message shows it between two lines."""
     content = nbformat.read(notebook, as_version=4) if isinstance(notebook, Path) else notebook
     cells = [cell for cell in content.cells if cell.cell_type == "code"]
     preview = re.split(r"\n-{3,}\n", str(failure))
     line = preview[1].strip().splitlines()[0] if len(preview) > 1 else ""
-    number = next((i for i, cell in enumerate(cells, 1) if line and line in cell.source), None)
+    tagged = next((i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", ())), -1)
+    # papermill puts the values given into a cell of their own, after the tagged one or on top.
+    places = [
+        i + 1 + (injected and i > tagged) for i, cell in enumerate(cells) if line and line in cell.source
+    ]
+    number = places[0] if len(places) == 1 else None  # two cells alike: better none than the wrong one
     message = f"the cell took longer than the limit of {timeout:g} s"
     return {"cell": number, "line": line, "name": "CellTimeoutError", "message": message}
 

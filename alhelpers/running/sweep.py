@@ -356,7 +356,7 @@ def execute(
             notebook = nbformat.reads(source, as_version=4)
             error = run.execute_notebook(notebook, target, parameters, Path(folder), timeout)
             executed = nbformat.read(target, as_version=4) if target.exists() else notebook
-        if not error or error["cell"] or _ENDING.is_set():
+        if not error or error["cell"] or error["name"] == "CellTimeoutError" or _ENDING.is_set():
             break  # otherwise it is not the notebook that failed: its kernel died, or did not start
     if not error:
         given = ", ".join(f"{name} {value}" for name, value in parameters.items())
@@ -709,12 +709,16 @@ def _execute_all(
 
 def _wait(client: "Client", futures: set) -> set:
     """Those futures that have ended, once one has. Raises SweepError if no worker is left to do them."""
-    from distributed import wait
+    from distributed import CancelledError, wait
 
     last_seen = time.monotonic()
     while True:
-        with contextlib.suppress(TimeoutError):
+        try:
             return wait(futures, timeout=2, return_when="FIRST_COMPLETED").done
+        except TimeoutError:
+            pass
+        except CancelledError:  # raised for all at once when the connection is lost
+            raise SweepError(SCHEDULER_GONE) from None
         if client.status not in ("running", "connecting"):
             raise SweepError(SCHEDULER_GONE)
         if _threads(client):

@@ -482,7 +482,7 @@ def test_a_run_that_hangs_ends_at_its_limit_and_is_recorded_with_its_cell(tmp_pa
     code, printed, err = run_command(notebook, "-p", "seed=0:3", "--timeout", "5", "--out", tmp_path / "out")
     assert code == 1
     assert "2 of 3 runs done (0 were there before), 1 failed" in printed
-    failed = r"failed: seed=1: cell 2: CellTimeoutError: the cell took longer than the limit of 5 s"
+    failed = r"failed: seed=1: cell 3: CellTimeoutError: the cell took longer than the limit of 5 s"
     assert re.search(failed, err), err
 
 
@@ -500,6 +500,19 @@ def test_what_is_no_scheduler_is_named(monkeypatch):
             sweep._check_scheduler(address)
     with pytest.raises(sweep.SweepError, match=f"no Dask scheduler answers at {address}"):
         sweep._check_scheduler(address)
+
+
+def test_a_scheduler_that_has_gone_ends_a_sweep_in_a_sentence():
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        future = client.submit(int, "1")
+        future.cancel()  # as all are when the connection is lost
+        with pytest.raises(sweep.SweepError, match="the scheduler has gone"):
+            sweep._wait(client, {future})
 
 
 def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch):
