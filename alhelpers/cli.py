@@ -18,8 +18,7 @@ if TYPE_CHECKING:
     from alhelpers.running import sweep
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command; return its exit code: 0 for success, 1 if something failed, 2 for a wrong call."""
+def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="alhelpers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, text in (
@@ -55,6 +54,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command.add_argument(
         "--out", type=Path, default=Path("build/bundle"), help="folder to write (default %(default)s)"
     )
+    return parser
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; return its exit code: 0 for success, 1 if something failed, 2 for a wrong call."""
+    parser = _parser()
     options, unknown = parser.parse_known_args(arguments)
     if unknown:
         hint = "; write -p NAME=VALUES, as in -p batch_size=5,10" if options.command == "sweep" else ""
@@ -229,6 +234,13 @@ def _do_sweep(options: argparse.Namespace, plan: sweep.Plan, store: sweep.Store)
     finally:
         bar.close()
         store.close()
+    return _tell(tally, store)
+
+
+def _tell(tally: sweep.Tally, store: sweep.Store) -> int:
+    """Say how a sweep that has ended by itself went; return its exit code."""
+    from alhelpers.running import sweep
+
     print(
         f"{tally.done:,} of {sweep.counted(tally.planned)} done ({tally.earlier:,} were there before), "
         f"{tally.failed:,} failed; see summary.html, results.csv and results.parquet in {store.folder}"

@@ -437,14 +437,7 @@ def run(
     Raises ValueError if the budget does not fit the pool, or a number is no count.
     """
     n_pool = len(images.x_pool)
-    for name, count in (("label_budget", label_budget), ("record_every", record_every)):
-        check_count(name, count)
-    if auto_batch_size is not None:
-        check_count("auto_batch_size", auto_batch_size)
-    if not recipe.batch_size <= label_budget <= n_pool:
-        raise ValueError(
-            f"batch size {recipe.batch_size} and label budget {label_budget} do not fit a pool of {n_pool}"
-        )
+    _check_budget(recipe, n_pool, label_budget, record_every, auto_batch_size)
     begin = time.process_time()
     # Pixels dark in the whole pool get no gradient: their weights stay zero, as in ActiveLearner.
     lit = images.x_pool.any(axis=0)
@@ -484,6 +477,24 @@ def run(
         elif recipe.query != "random" and not (cold and n < N_COLD):
             uncertainty = UNCERTAINTY["margin" if cold else recipe.query]
             waiting = waiting[np.argsort(uncertainty(proba[waiting]), kind="stable")]
+    return _joined(labeled, labels, rows, lit)
+
+
+def _check_budget(
+    recipe: Recipe, n_pool: int, label_budget: int, record_every: int, auto_batch_size: int | None
+) -> None:
+    for name, count in (("label_budget", label_budget), ("record_every", record_every)):
+        check_count(name, count)
+    if auto_batch_size is not None:
+        check_count("auto_batch_size", auto_batch_size)
+    if not recipe.batch_size <= label_budget <= n_pool:
+        raise ValueError(
+            f"batch size {recipe.batch_size} and label budget {label_budget} do not fit a pool of {n_pool}"
+        )
+
+
+def _joined(labeled: np.ndarray, labels: np.ndarray, rows: list[tuple], lit: np.ndarray) -> Run:
+    """A run from the rows of its recorded fits, with zero weights for the pixels that were left out."""
     n_labels, steps, seconds, cut, bias = map(np.array, zip(*rows, strict=True))
     weights = np.zeros((len(rows), N_CLASSES, lit.size), cut.dtype)
     weights[:, :, lit] = cut
