@@ -14,78 +14,38 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
-from types import ModuleType
-from typing import Any, NamedTuple
 
 import numpy as np
 
 from alhelpers.agreement import Agreement, agreement
 from alhelpers.data import CANNOT_TELL
-from alhelpers.errors import UserError
 from alhelpers.files import draft_of
-
-WAITING = -2
-"""In place of a class number: nobody has answered yet."""
-LABEL, UNSURE, SKIP, UNDO, IMPORT = "label", "cannot tell", "skip", "undo", "import"
-GUESS = "guess shown"
-"""What an event can be. An import without a label is a "cannot tell" given elsewhere."""
-LEASE, BUSY_SECONDS = 10.0, 5.0
-"""Seconds that a viewer has an image unless that is renewed, and to wait for a locked file."""
-PAUSE = 60_000
-"""Milliseconds. Whoever took longer for an image was away: it counts as this long in `Ledger.minutes`."""
-
-APPLICATION, VERSION = int.from_bytes(b"aLbl"), 1
-SCHEMA = (
-    "create table class (number integer primary key, name text not null unique)",
-    """create table event (
-        id integer primary key, image text not null, action text not null, label text references class (name),
-        who text not null, "when" text not null, round integer not null, milliseconds integer,
-        undoes integer unique references event (id),
-        check (action in ('label', 'cannot tell', 'skip', 'undo', 'import', 'guess shown')),
-        check (action = 'import' or (action = 'label') = (label is not null)),
-        check ((action = 'undo') = (undoes is not null)))""",
-    "create trigger event_kept before update on event begin select raise(abort, 'events never change'); end",
-    "create trigger event_stays before delete on event begin select raise(abort, 'events never go'); end",
-    "create table claim (viewer text primary key, image text, who text, until real)",
-    f"pragma application_id = {APPLICATION}",
-    f"pragma user_version = {VERSION}",
+from alhelpers.labelling.exchange import _pyarrow, _read
+from alhelpers.labelling.record import (
+    APPLICATION,
+    BUSY_SECONDS,
+    GUESS,
+    IMPORT,
+    LABEL,
+    LEASE,
+    PAUSE,
+    SCHEMA,
+    SKIP,
+    TROUBLE,
+    UNDO,
+    UNSURE,
+    VERSION,
+    WAITING,
+    AlreadyAnswered,
+    Event,
+    LedgerError,
+    _check_classes,
+    _check_name,
+    _utc,
+    _whole,
 )
-SAFE = "what was recorded before is safe"
-TROUBLE = {
-    sqlite3.SQLITE_FULL: f"the disk is full; free some space and go on, {SAFE}",
-    sqlite3.SQLITE_IOERR: f"the disk fails or is full; see to it and go on, {SAFE}",
-    sqlite3.SQLITE_BUSY: f"another program keeps it locked; close that one and go on, {SAFE}",
-    sqlite3.SQLITE_READONLY: f"it or its folder is read-only; make both writable and go on, {SAFE}",
-    sqlite3.SQLITE_CANTOPEN: f"it or its folder cannot be opened; make both writable and go on, {SAFE}",
-    sqlite3.SQLITE_READONLY_DBMOVED: f"it was moved or deleted; put it back and go on, {SAFE} there",
-    sqlite3.SQLITE_NOTADB: "it is no ledger; give another file name",
-    sqlite3.SQLITE_CORRUPT: "it is damaged; put a copy back, or see what `sqlite3 FILE .recover` can read",
-}
-"""What is wrong and what to do, by SQLite's error code."""
-
-
-class LedgerError(UserError):
-    """What a ledger cannot do."""
-
-
-class AlreadyAnswered(LedgerError):  # noqa: N818 - nothing is wrong: somebody else was quicker
-    """The image has an answer that counts; nothing was recorded."""
-
-
-class Event(NamedTuple):
-    """A row of the record. `label` is a class name, `when` is UTC as ISO 8601, `undoes` an event's id."""
-
-    id: int
-    image: str
-    action: str
-    label: str | None
-    who: str
-    when: str
-    round: int
-    milliseconds: int | None
-    undoes: int | None = None
 
 
 class Ledger:
@@ -592,86 +552,3 @@ class Ledger:
         rows = self._db.execute("select name from class order by number") if tables else ()
         self.classes = tuple(name for (name,) in rows)
         self._numbers = {name: number for number, name in enumerate(self.classes)}
-
-
-def _check_name(what: str, name: object) -> None:
-    # What UTF-8 cannot write, half a surrogate pair, no file takes.
-    if not isinstance(name, str) or not name.strip() or name.encode(errors="ignore").decode() != name:
-        raise LedgerError(f"{what} is {name!r}; give a name")
-
-
-def _check_classes(classes: Sequence[str]) -> None:
-    if not len(classes):
-        raise LedgerError(
-            "no classes are known; name 2 to 36 of them, or sort the images into a sub-folder for each"
-        )
-    if isinstance(classes, str) or not 2 <= len(classes) <= 36:
-        raise LedgerError(f"the classes are {classes!r}; give a list of 2 to 36 names")
-    for k, name in enumerate(classes):
-        _check_name(f"class {k}", name)
-        if name in classes[:k]:
-            raise LedgerError(f"the class {name!r} is given twice; give each name once")
-
-
-def _whole(what: str, value: object) -> int:
-    try:
-        number = int(value)
-        if number != float(value) or not 0 <= number < 2**53:
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        raise LedgerError(f"{what} is {value!r}; give a whole number from 0 up") from None
-    return number
-
-
-def _utc(when: object) -> str:
-    """Now, or a moment given as datetime or text, as the record has it."""
-    try:
-        moment = datetime.now(UTC) if when is None else when
-        moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        raise LedgerError(f"the time is {when!r}; give it like 2026-01-31T12:00:00.000+00:00") from None
-
-
-def _pyarrow(path: Path) -> ModuleType | None:
-    """PyArrow for the name of a Parquet file, None for that of a CSV file. Raises LedgerError for another."""
-    if path.suffix.lower() == ".csv":
-        return None
-    if path.suffix.lower() != ".parquet":
-        raise LedgerError(f"{path} is neither .csv nor .parquet; give a name that ends in one of them")
-    try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
-        raise LedgerError(
-            f"{path} needs PyArrow, which is missing; run `pip install -e '.[label]'`, or give a .csv name"
-        ) from None
-    return pyarrow
-
-
-def _read(path: Path) -> list[dict[str, Any]]:
-    """The rows of a .csv or .parquet file with the columns image and label; None for what is empty."""
-    pyarrow = _pyarrow(path)
-    try:
-        if pyarrow:
-            table = pyarrow.parquet.ParquetFile(path).read()
-            for k, column in enumerate(table.schema):
-                if pyarrow.types.is_timestamp(column.type):  # Python has no nanoseconds
-                    moments = table.column(k).cast(pyarrow.timestamp("ms", "UTC"), safe=False)
-                    table = table.set_column(k, column.name, moments)
-            header, rows = table.column_names, table.to_pylist()
-        else:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
-            for number, line in enumerate(lines, 1):
-                if len(line) != len(header):
-                    raise ValueError(f"data row {number} has {len(line)} cells, the header {len(header)}")
-            rows = [{k: v or None for k, v in zip(header, line, strict=True)} for line in lines]
-    except (OSError, ValueError, RuntimeError, csv.Error) as problem:
-        reason = getattr(problem, "strerror", None) or str(problem).partition("\n")[0]
-        raise LedgerError(f"cannot read {path}: {reason}; nothing was imported") from None
-    for column in ("image", "label"):
-        if column not in header:
-            raise LedgerError(f"{path} has no column {column!r} among {header}; call the right one so")
-    return rows
