@@ -9,8 +9,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from alhelpers.data import CANNOT_TELL
 from alhelpers.errors import UserError
-from alhelpers.labelling.ledger import CANNOT_TELL, LABEL, WAITING, Ledger
+from alhelpers.labelling.events import LABEL, WAITING, Look
+from alhelpers.labelling.ledger import Ledger
 
 if TYPE_CHECKING:
     from alhelpers.labelling.images import Images
@@ -81,7 +83,7 @@ class LedgerOracle:
         if not self.again:
             return self.ledger.answers(images.digests)
         own = self.ledger.labels_of(self.labeller)
-        waiting = set(self.ledger.waiting(images.digests, self.labeller, again=True))
+        waiting = set(self.ledger.waiting(Look(self.labeller, images.digests, again=True)))
         answers = [WAITING if d in waiting else own.get(d, CANNOT_TELL) for d in images.digests]
         return np.array(answers, np.int64)
 
@@ -117,7 +119,7 @@ class SimulatedPerson(LedgerOracle):
         self.error_rate, self.seed, self.seconds_per_label = error_rate, seed, seconds_per_label
 
     def _ask(self, images: "Images", round: int, guess: Guess | None) -> None:
-        classes = self.ledger.classes
+        classes, look = self.ledger.classes, Look(self.labeller, round=round, again=self.again)
         for digest, name, known in zip(images.digests, images.names, images.known, strict=True):
             if known < 0:
                 raise OracleError(
@@ -127,12 +129,4 @@ class SimulatedPerson(LedgerOracle):
             rng = np.random.default_rng([self.seed, int(digest[:16], 16)])
             wrong = rng.random() < self.error_rate
             label = (known + rng.integers(1, len(classes))) % len(classes) if wrong else known
-            self.ledger.record(
-                digest,
-                LABEL,
-                classes[label],
-                who=self.labeller,
-                round=round,
-                milliseconds=int(1000 * self.seconds_per_label),
-                again=self.again,
-            )
+            self.ledger.record(look, digest, LABEL, classes[label], int(1000 * self.seconds_per_label))

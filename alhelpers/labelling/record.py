@@ -1,17 +1,31 @@
-"""What a ledger's file holds: its tables, what an event can be, and the checks before one is written."""
+"""The record: what people do about images, in one SQLite file, on disk before the next image shows.
 
+The table `event` is the record, to which rows are only ever added; what follows from it is worked out in
+`answers.py`. The table `claim` says which image is before whom just now.
+"""
+
+import contextlib
+import os
+import re
 import sqlite3
-from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import NamedTuple
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 
-from alhelpers.errors import UserError
+from alhelpers.labelling.events import (
+    LABEL,
+    SKIP,
+    UNSURE,
+    Event,
+    LedgerError,
+    Look,
+    check_classes,
+    check_name,
+    utc,
+    whole,
+)
 
-WAITING = -2
-"""In place of a class number: nobody has answered yet."""
-LABEL, UNSURE, SKIP, UNDO, IMPORT = "label", "cannot tell", "skip", "undo", "import"
-GUESS = "guess shown"
-"""What an event can be. An import without a label is a "cannot tell" given elsewhere."""
 LEASE, BUSY_SECONDS = 10.0, 5.0
 """Seconds that a viewer has an image unless that is renewed, and to wait for a locked file."""
 PAUSE = 60_000
@@ -47,63 +61,194 @@ TROUBLE = {
 """What is wrong and what to do, by SQLite's error code."""
 
 
-class LedgerError(UserError):
-    """What a ledger cannot do."""
+class Record:
+    """The file of a ledger: what happened, the names of the classes, and who has which image just now.
 
+    Everything but `transaction` and `close` is called within a transaction. See `Ledger` for the parameters.
+    """
 
-class AlreadyAnswered(LedgerError):  # noqa: N818 - nothing is wrong: somebody else was quicker
-    """The image has an answer that counts; nothing was recorded."""
+    def __init__(self, file: str | Path, classes: Sequence[str]) -> None:
+        self.file, self.classes = Path(file), ()
+        check_classes(classes)
+        if os.path.isdir(self.file):
+            raise LedgerError(f"{self.file} is a folder; give a file in it, such as labels.db")
+        if not os.path.isdir(self.file.parent):
+            raise LedgerError(f"there is no folder {self.file.parent}; make it, or give a file in another")
+        self._lock = threading.RLock()
+        with self._errors_as_sentences():
+            self._db = sqlite3.connect(self.file, timeout=0, isolation_level=None, check_same_thread=False)
+            try:
+                self._open(tuple(classes))
+            except BaseException:
+                self._db.close()
+                raise
 
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
 
-class Event(NamedTuple):
-    """A row of the record. `label` is a class name, `when` is UTC as ISO 8601, `undoes` an event's id."""
+    @contextlib.contextmanager
+    def transaction(self, write: bool = False) -> Iterator[None]:
+        """All that happens within is on disk afterwards, or nothing of it if anything goes wrong.
 
-    id: int
-    image: str
-    action: str
-    label: str | None
-    who: str
-    when: str
-    round: int
-    milliseconds: int | None
-    undoes: int | None = None
+        One thread at a time. `classes` has those that other processes have added, too. Raises LedgerError in
+        place of SQLite's errors.
+        """
+        with self._errors_as_sentences():
+            try:
+                if self._db.in_transaction:  # Ctrl-C came between two lines, or twice
+                    self._db.execute("rollback")
+                # Only the first thing that is read and the commit can find the file locked.
+                self._execute_when_free("begin immediate" if write else "begin", "pragma user_version")
+                self._read_classes()
+                yield
+                self._execute_when_free("commit")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                    self._db.execute("rollback")
+                raise
 
+    # What happened
 
-def _check_name(what: str, name: object) -> None:
-    # What UTF-8 cannot write, half a surrogate pair, no file takes.
-    if not isinstance(name, str) or not name.strip() or name.encode(errors="ignore").decode() != name:
-        raise LedgerError(f"{what} is {name!r}; give a name")
+    def events(self, first: int = 1) -> list[Event]:
+        """The events from this id on, oldest first."""
+        rows = self._db.execute("select * from event where id >= ? order by id", (first,))
+        return [Event(*row) for row in rows]
 
+    def append(self, event: Event) -> Event:
+        """Add an event as it is, and return it with its id."""
+        row = self._db.execute("insert into event values (null, ?, ?, ?, ?, ?, ?, ?, ?)", event[1:])
+        return event._replace(id=row.lastrowid)
 
-def _check_classes(classes: Sequence[str]) -> None:
-    if not len(classes):
-        raise LedgerError(
-            "no classes are known; name 2 to 36 of them, or sort the images into a sub-folder for each"
-        )
-    if isinstance(classes, str) or not 2 <= len(classes) <= 36:
-        raise LedgerError(f"the classes are {classes!r}; give a list of 2 to 36 names")
-    for k, name in enumerate(classes):
-        _check_name(f"class {k}", name)
-        if name in classes[:k]:
-            raise LedgerError(f"the class {name!r} is given twice; give each name once")
+    def event(
+        self,
+        image: object,
+        action: str,
+        label: str | None,
+        who: object,
+        round: object = 0,
+        milliseconds: object = None,
+        when: object = None,
+    ) -> Event:
+        """An event that can be appended, still without an id. Raises LedgerError if it makes no sense."""
+        if not isinstance(image, str) or not re.fullmatch("[0-9a-f]{64}", image):
+            raise LedgerError(f"the image is {image!r}; give its SHA-256 digest, 64 digits from 0-9 and a-f")
+        if label is not None and label not in self.classes:
+            raise LedgerError(f"the label is {label!r}; give one of {', '.join(map(repr, self.classes))}")
+        check_name("the person", who)
+        round = whole("the round", round)
+        milliseconds = None if milliseconds is None else whole("milliseconds", milliseconds)
+        return Event(0, image, action, label, who, utc(when), round, milliseconds)
 
+    def last_act(self, who: str) -> Event | None:
+        """What a person did last and has not taken back: a label, a "cannot tell" or a skip."""
+        row = self._db.execute(
+            "select * from event where who = ? and action in (?, ?, ?) and not exists "
+            "(select 1 from event later where later.undoes = event.id) order by id desc limit 1",
+            (who, LABEL, UNSURE, SKIP),
+        ).fetchone()
+        return row and Event(*row)
 
-def _whole(what: str, value: object) -> int:
-    try:
-        number = int(value)
-        if number != float(value) or not 0 <= number < 2**53:
-            raise ValueError
-    except (TypeError, ValueError, OverflowError):
-        raise LedgerError(f"{what} is {value!r}; give a whole number from 0 up") from None
-    return number
+    def milliseconds(self, who: str | None) -> float:
+        """Time spent in all by one person, or by everybody; see PAUSE."""
+        total = "select total(min(milliseconds, ?)) from event where ? is null or who = ?"
+        return self._db.execute(total, (PAUSE, who, who)).fetchone()[0]
 
+    def is_about(self, images: Iterable[str]) -> bool:
+        """Whether anything was ever recorded about one of these images."""
+        images = set(images)
+        return any(image in images for (image,) in self._db.execute("select image from event"))
 
-def _utc(when: object) -> str:
-    """Now, or a moment given as datetime or text, as the record has it."""
-    try:
-        moment = datetime.now(UTC) if when is None else when
-        moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
-        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-        return moment.astimezone(UTC).isoformat(timespec="milliseconds")
-    except (AttributeError, TypeError, ValueError, OverflowError):
-        raise LedgerError(f"the time is {when!r}; give it like 2026-01-31T12:00:00.000+00:00") from None
+    # Who has which image just now
+
+    def held_by(self, viewer: str) -> str | None:
+        """The image that was last given to a viewer."""
+        row = self._db.execute("select image from claim where viewer = ?", (viewer,)).fetchone()
+        return row and row[0]
+
+    def held_by_others(self, look: Look) -> set[str]:
+        """Images that other viewers have just now; for a second opinion, those of the same person only."""
+        rows = self._db.execute("select image, who, until from claim where viewer != ?", (look.viewer,))
+        now = time.time()  # somebody may put the clock back: no claim lasts for hours
+        return {
+            image
+            for image, who, until in rows
+            if (who == look.who or not look.again) and 0 < until - now <= 2 * LEASE
+        }
+
+    def hold(self, look: Look, image: str | None) -> None:
+        """Give an image to the viewer for LEASE seconds, in place of the one it has; None just takes that."""
+        now = time.time()
+        # A viewer that was away may still come back to its image, but not next week.
+        self._db.execute("delete from claim where viewer = ? or until < ?", (look.viewer, now - 3600))
+        if image is not None:
+            row = (look.viewer, image, look.who, now + LEASE)
+            self._db.execute("insert into claim values (?, ?, ?, ?)", row)
+
+    # The file
+
+    def _execute_when_free(self, *statements: str) -> None:
+        """Execute statements, waiting for other processes to let go of the file.
+
+        SQLite's own wait asks ever less often: against a process that writes without a pause it never wins.
+        """
+        deadline = time.monotonic() + BUSY_SECONDS
+        for statement in statements:
+            while True:
+                try:
+                    self._db.execute(statement).fetchall()
+                    break
+                except sqlite3.OperationalError as problem:
+                    if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                        raise
+                time.sleep(0.001)
+
+    @contextlib.contextmanager
+    def _errors_as_sentences(self) -> Iterator[None]:
+        """One thread at a time, with SQLite's errors as LedgerErrors that say what to do."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as problem:
+                code, reason = getattr(problem, "sqlite_errorcode", 0), str(problem)
+                if "closed database" in reason:
+                    reason = "it has been closed; open the ledger anew"
+                reason = TROUBLE.get(code) or TROUBLE.get(code & 0xFF) or reason
+                raise LedgerError(f"{self.file} cannot be used: {reason}") from None
+
+    def _open(self, classes: tuple[str, ...]) -> None:
+        """Make the file a ledger if it is empty; check that it is one, and of these classes."""
+        # Without a write-ahead log there is one file at rest. "Extra" waits until the journal is gone from
+        # its folder, too: a power cut that brought it back would take back the last label.
+        pragmas = "journal_mode = delete", "synchronous = extra", "fullfsync = on", "cache_spill = off"
+        # Nothing is written to the file before the commit, which is where a transaction waits for readers.
+        self._execute_when_free(*(f"pragma {pragma}" for pragma in pragmas))
+        with self.transaction():
+            if self.classes == classes:
+                return  # nothing to write, perhaps where nothing can be written
+        with self.transaction(write=True):  # another process may have been quicker
+            known = self.classes
+            for k, name in enumerate(known):
+                if [name] != list(classes[k : k + 1]):
+                    raise LedgerError(
+                        f"{self.file} has {name!r} as class {k}, which differs from the classes given; "
+                        f"give {', '.join(map(repr, known))}, then new ones, or another ledger file"
+                    )
+            for statement in () if known else SCHEMA:
+                self._db.execute(statement)
+            self._db.executemany("insert into class values (?, ?)", list(enumerate(classes))[len(known) :])
+
+    def _read_classes(self) -> None:
+        """Take in the classes; an empty file has none. Raises LedgerError if the file is no ledger."""
+        queries = "pragma application_id", "pragma user_version", "select count(*) from sqlite_master"
+        application, version, tables = (self._db.execute(query).fetchone()[0] for query in queries)
+        if tables and application != APPLICATION:
+            raise LedgerError(f"{self.file} is another program's SQLite file; give another file name")
+        if tables and version != VERSION:
+            raise LedgerError(
+                f"{self.file} is a ledger of version {version} and this alhelpers writes {VERSION}; "
+                "use the alhelpers that made it"
+            )
+        rows = self._db.execute("select name from class order by number") if tables else ()
+        self.classes = tuple(name for (name,) in rows)

@@ -8,6 +8,7 @@ the ledger, so a loop can be ended at any moment and run again from its beginnin
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType
@@ -19,7 +20,8 @@ import numpy as np
 import traitlets
 
 from alhelpers.errors import UserError
-from alhelpers.labelling.ledger import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, Ledger, LedgerError
+from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, LedgerError, Look
+from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.oracle import Guess, LedgerOracle
 
 if TYPE_CHECKING:
@@ -244,39 +246,35 @@ class Labeler(LedgerOracle):
 
     def _handle(self, view: str, message: dict) -> None:
         kind, image, batch = message["kind"], message.get("image"), self._batch
-        among = batch.digests if batch else []
+        look = self._look(view)
         has = message.get("has", ())
         if kind == "next":
-            self._show(view, has, self._claim(view, among))
+            self._show(view, has, self.ledger.claim(look))
         elif kind == "hold":
-            self._claim(view, [image])
+            self.ledger.claim(replace(look, among=[image]))
         elif kind == "leave":
-            self._claim(view, [])
+            self.ledger.claim(replace(look, among=[]))
         elif kind == "guess":
             self._send(view, "guess", note=self._guess(batch, image))
         elif kind == UNDO:
-            self._undo(view, has)
+            self._undo(look, has)
         elif kind in (LABEL, SKIP, UNSURE):
             label = self.ledger.classes[message["label"]] if kind == LABEL else None
-            given = dict(round=self._round, milliseconds=message.get("milliseconds"))
             try:
-                following = self.ledger.record(
-                    image, kind, label, among=among, who=self.labeller, viewer=view, again=self.again, **given
-                )
+                following = self.ledger.record(look, image, kind, label, message.get("milliseconds"))
                 said = {LABEL: f"Saved: {label}.", SKIP: "Skipped until later.", UNSURE: "Set aside."}[kind]
             except AlreadyAnswered:
-                following, said = self._claim(view, among), "Somebody else was quicker with that one."
+                following, said = self.ledger.claim(look), "Somebody else was quicker with that one."
                 if self.labeller in self.ledger.who_answered(image):
                     said = "That one had your answer already; Backspace takes the last one back."
             self._show(view, has, following, said)
         else:
             raise ValueError(f"a viewer sent {kind!r}, which nobody understands")
 
-    def _undo(self, view: str, has: Sequence[str]) -> None:
-        image = self.ledger.undo(self.labeller, view)
+    def _undo(self, look: Look, has: Sequence[str]) -> None:
+        view, image = look.viewer, self.ledger.undo(look)
         if image is None:
-            among = self._batch.digests if self._batch else []
-            self._show(view, has, self._claim(view, among), "Nothing to undo.")
+            self._show(view, has, self.ledger.claim(look), "Nothing to undo.")
         elif self._batch and image in self._batch.position:
             self._show(view, has, image, "Taken back. Here it is again.")
         elif self._thread is None:
@@ -288,16 +286,17 @@ class Labeler(LedgerOracle):
                 self.play(self._loop)
             self._show(view, has, None, "Taken back.")
 
-    def _claim(self, view: str, among: Sequence[str]) -> str | None:
-        return self.ledger.claim(view, among, self.labeller, self.again)
+    def _look(self, view: str | None = None) -> Look:
+        among = self._batch.digests if self._batch else []
+        return Look(self.labeller, among, view, self._round, self.again)
 
     def _waiting(self, batch: _Batch) -> list[str]:
-        return self.ledger.waiting(batch.digests, self.labeller, self.again)
+        return self.ledger.waiting(replace(self._look(), among=batch.digests))
 
     def _guess(self, batch: _Batch | None, image: str) -> str:
         if not batch or not batch.guess or image not in batch.position:
             return "The model has learned nothing yet that it could say about this image."
-        self.ledger.note_guess(image, self.labeller, batch.round)
+        self.ledger.note_guess(self._look(), image)
         proba = batch.guess(batch.position[image])
         first, second = (f"{self.ledger.classes[k]} ({100 * proba[k]:.0f} %)" for k in np.argsort(-proba)[:2])
         return f"The model says {first}, or else {second}."

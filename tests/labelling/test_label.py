@@ -8,8 +8,9 @@ from functools import partial
 import numpy as np
 import pytest
 
+from alhelpers.labelling.events import AlreadyAnswered, LedgerError, Look
 from alhelpers.labelling.images import load_images
-from alhelpers.labelling.ledger import AlreadyAnswered, Ledger, LedgerError
+from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.oracle import SimulatedPerson
 from alhelpers.labelling.widget import Labeler, NotDoneError, class_keys
 
@@ -89,8 +90,8 @@ def test_a_simulated_person_errs_as_often_as_stated_and_always_in_the_same_image
 
 
 def test_what_the_ledger_holds_is_not_asked_again(images, ledger):
-    ledger.record(images.digests[1], "label", images.classes[2], who="ann")
-    ledger.record(images.digests[2], "cannot tell", who="ann")
+    ledger.record(Look("ann"), images.digests[1], "label", images.classes[2])
+    ledger.record(Look("ann"), images.digests[2], "cannot tell")
     person = SimulatedPerson(ledger)
     assert person.label(images.take(range(4))).tolist() == [0, 2, -1, 0]
     assert len(ledger.events()) == 4
@@ -220,7 +221,7 @@ def test_the_guess_is_the_model_s_and_comes_only_when_asked_for(images, ledger):
     assert not any("The model says" in str(heard) for heard in tab.heard)
     assert tab.do("guess", image=image)["note"].startswith(f"The model says {truth[image]} (")
     assert [(e.image, e.round) for e in ledger.events() if e.action == "guess shown"] == [(image, 2)]
-    assert ledger.waiting([image], "me"), "a look at the guess is no answer"
+    assert ledger.waiting(Look("me", [image])), "a look at the guess is no answer"
 
 
 def test_two_tabs_share_the_work_and_answer_nothing_twice(images, ledger):
@@ -235,7 +236,7 @@ def test_two_tabs_share_the_work_and_answer_nothing_twice(images, ledger):
     assert "had your answer already" in tabs[1].label(images.digests[49], 1)["note"], (
         "that was an answer, too"
     )
-    ledger.record(images.digests[50], "label", "2", who="ben")
+    ledger.record(Look("ben"), images.digests[50], "label", "2")
     assert "Somebody else was quicker" in tabs[1].label(images.digests[50], 1)["note"]
     while not got:
         for tab in tabs:
@@ -343,13 +344,13 @@ def test_a_ledger_that_cannot_be_written_keeps_the_image_and_says_why(images, le
     tab = Viewer(labeler)
     labeler.play(lambda: labeler.label(images))
     image = tab.next()
-    ledger._db.execute("pragma max_page_count = 1")  # as small as it is, so the disk is full
-    ledger._db.execute("pragma query_only = on")
+    ledger._record._db.execute("pragma max_page_count = 1")  # as small as it is, so the disk is full
+    ledger._record._db.execute("pragma query_only = on")
     heard = tab.label(image, 0)
     assert heard["kind"] == "trouble"
     assert "labels.db" in heard["note"]
-    ledger._db.execute("pragma query_only = off")
-    ledger._db.execute("pragma max_page_count = 1000000")
+    ledger._record._db.execute("pragma query_only = off")
+    ledger._record._db.execute("pragma max_page_count = 1000000")
     assert tab.label(image, 0)["image"] not in (None, image)
 
 
@@ -387,6 +388,6 @@ def test_error_rates_and_unknown_labels_are_refused(images, ledger):
 
 
 def test_nothing_is_answered_twice_even_if_it_is_tried(images, ledger):
-    ledger.record(images.digests[0], "label", "0", who="ann")
+    ledger.record(Look("ann"), images.digests[0], "label", "0")
     with pytest.raises(AlreadyAnswered):
-        ledger.record(images.digests[0], "label", "1", who="ben")
+        ledger.record(Look("ben"), images.digests[0], "label", "1")

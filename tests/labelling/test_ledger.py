@@ -19,19 +19,11 @@ import numpy as np
 import pytest
 
 from alhelpers.agreement import agreement, cohen_kappa
-from alhelpers.labelling import ledger as ledgers
-from alhelpers.labelling.ledger import (
-    BUSY_SECONDS,
-    CANNOT_TELL,
-    LABEL,
-    LEASE,
-    SKIP,
-    UNSURE,
-    WAITING,
-    AlreadyAnswered,
-    Ledger,
-    LedgerError,
-)  # fmt: skip
+from alhelpers.data import CANNOT_TELL
+from alhelpers.labelling import record as records
+from alhelpers.labelling.events import LABEL, SKIP, UNSURE, WAITING, AlreadyAnswered, LedgerError, Look
+from alhelpers.labelling.ledger import Ledger
+from alhelpers.labelling.record import BUSY_SECONDS, LEASE
 
 IMAGES = [hashlib.sha256(bytes([k])).hexdigest() for k in range(200)]
 A, B, C, D = IMAGES[:4]
@@ -56,7 +48,8 @@ def one_sentence(error):
 
 
 def in_a_process(script, *arguments, **options):
-    script = "from alhelpers.labelling.ledger import *; import sys\n" + script
+    imports = "from alhelpers.labelling.events import *\nfrom alhelpers.labelling.ledger import *\n"
+    script = f"{imports}import sys, threading, time\n{script}"
     command = [sys.executable, "-c", script, *map(str, arguments)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, **options)
 
@@ -65,24 +58,24 @@ def in_a_process(script, *arguments, **options):
 
 
 def test_people_share_the_work_and_second_opinions_do_not_change_the_answer(ledger):
-    ledger.record(A, UNSURE, who="ann")
-    ledger.record(B, LABEL, "dog", who="ann")
+    ledger.record(Look("ann"), A, UNSURE)
+    ledger.record(Look("ann"), B, LABEL, "dog")
     for image, action, label in ((A, LABEL, "cat"), (B, SKIP, None)):
         with pytest.raises(AlreadyAnswered, match=f"{image[:12]}.*'ann'.*claim another") as error:
-            ledger.record(image, action, label, who="bob")
+            ledger.record(Look("bob"), image, action, label)
         assert one_sentence(error)
     assert len(ledger.events()) == 2
     assert ledger.answers([A, B, C]).tolist() == [CANNOT_TELL, 1, WAITING]
-    assert ledger.waiting([A, B, C], "bob") == [C]
+    assert ledger.waiting(Look("bob", [A, B, C])) == [C]
 
-    assert ledger.waiting([A, B, C], "bob", again=True) == [A, B, C]
-    ledger.record(B, LABEL, "cat", who="bob", again=True)
-    ledger.record(A, LABEL, "cat", who="bob", again=True)
+    assert ledger.waiting(Look("bob", [A, B, C], again=True)) == [A, B, C]
+    ledger.record(Look("bob", again=True), B, LABEL, "cat")
+    ledger.record(Look("bob", again=True), A, LABEL, "cat")
     with pytest.raises(AlreadyAnswered):
-        ledger.record(B, LABEL, "cat", who="bob", again=True)
+        ledger.record(Look("bob", again=True), B, LABEL, "cat")
     assert ledger.answers([A, B]).tolist() == [0, 1]  # a label before "cannot tell", otherwise the earliest
     assert ledger.counts() == {"cat": 1, "dog": 1, None: 0}
-    ledger.undo("ann")
+    ledger.undo(Look("ann"))
     assert ledger.answers([A, B]).tolist() == [0, 0]
     assert ledger.labels_of("ann") == {}
     assert ledger.labellers() == ["ann", "bob"]
@@ -90,79 +83,81 @@ def test_people_share_the_work_and_second_opinions_do_not_change_the_answer(ledg
 
 def test_skipped_images_come_back_after_all_others_to_those_who_skipped_them(ledger):
     among = [A, B, C, D]
-    assert ledger.claim("tab", among, "ann") == A
-    assert ledger.record(A, SKIP, who="ann", viewer="tab", among=among) == B
-    assert ledger.record(B, SKIP, who="ann", viewer="tab", among=among) == C
-    assert ledger.waiting(among, "ann") == [C, D, A, B]
-    assert ledger.waiting(among, "bob") == among
-    ledger.record(A, SKIP, who="ann")
-    assert ledger.waiting(among, "ann") == [C, D, B, A]
-    assert ledger.undo("ann") == A
-    assert ledger.waiting(among, "ann") == [C, D, A, B]  # its first skip still stands
-    assert ledger.record(C, LABEL, "cat", who="ann", viewer="tab", among=among) == D
-    assert ledger.record(D, UNSURE, who="ann", viewer="tab", among=among) == A
-    assert ledger.record(A, LABEL, "dog", who="ann", viewer="tab", among=among) == B
-    assert ledger.record(B, LABEL, "dog", who="ann", viewer="tab", among=among) is None
+    assert ledger.claim(Look("ann", among, "tab")) == A
+    assert ledger.record(Look("ann", among, "tab"), A, SKIP) == B
+    assert ledger.record(Look("ann", among, "tab"), B, SKIP) == C
+    assert ledger.waiting(Look("ann", among)) == [C, D, A, B]
+    assert ledger.waiting(Look("bob", among)) == among
+    ledger.record(Look("ann"), A, SKIP)
+    assert ledger.waiting(Look("ann", among)) == [C, D, B, A]
+    assert ledger.undo(Look("ann")) == A
+    assert ledger.waiting(Look("ann", among)) == [C, D, A, B]  # its first skip still stands
+    assert ledger.record(Look("ann", among, "tab"), C, LABEL, "cat") == D
+    assert ledger.record(Look("ann", among, "tab"), D, UNSURE) == A
+    assert ledger.record(Look("ann", among, "tab"), A, LABEL, "dog") == B
+    assert ledger.record(Look("ann", among, "tab"), B, LABEL, "dog") is None
 
 
 def test_undo_goes_back_one_act_after_another_of_one_person(ledger, tmp_path):
-    ledger.record(A, LABEL, "cat", who="ann")
-    ledger.record(B, SKIP, who="ann")
-    ledger.record(C, LABEL, "dog", who="bob")
-    ledger.record(D, UNSURE, who="ann")
-    assert [ledger.undo("ann", "tab") for _ in range(2)] == [D, B]
-    assert ledger.claim("other tab", [B, D], "bob") == D  # the undone image is before ann again
-    ledger.record(B, LABEL, "dog", who="ann")
-    assert [ledger.undo("ann") for _ in range(3)] == [B, A, None]
+    ledger.record(Look("ann"), A, LABEL, "cat")
+    ledger.record(Look("ann"), B, SKIP)
+    ledger.record(Look("bob"), C, LABEL, "dog")
+    ledger.record(Look("ann"), D, UNSURE)
+    assert [ledger.undo(Look("ann", viewer="tab")) for _ in range(2)] == [D, B]
+    assert ledger.claim(Look("bob", [B, D], "other tab")) == D  # the undone image is before ann again
+    ledger.record(Look("ann"), B, LABEL, "dog")
+    assert [ledger.undo(Look("ann")) for _ in range(3)] == [B, A, None]
     assert ledger.answers([A, B, C, D]).tolist() == [WAITING, WAITING, 1, WAITING]
     assert [(event.action, event.undoes) for event in ledger.events(after=4)] == [
         ("undo", 4), ("undo", 2), ("label", None), ("undo", 7), ("undo", 1),
     ]  # fmt: skip
 
     # What was imported is taken back only by name.
-    ledger.record(D, SKIP, who="ann")
+    ledger.record(Look("ann"), D, SKIP)
     (tmp_path / "labels.csv").write_text(f"image,label\n{A},dog\n{D},dog\n")
     ledger.import_labels(tmp_path / "labels.csv", labeller="ann")
-    assert [ledger.undo("ann"), ledger.undo("ann")] == [D, None]
+    assert [ledger.undo(Look("ann")), ledger.undo(Look("ann"))] == [D, None]
     assert ledger.answers([A, D]).tolist() == [1, 1]
-    assert ledger.undo("ann", image=A) == A
+    assert ledger.undo(Look("ann"), image=A) == A
     assert ledger.answers([A, D]).tolist() == [WAITING, 1]
 
 
 def test_two_viewers_never_have_the_same_image(ledger, file, monkeypatch):
     now = time.time()
-    monkeypatch.setattr(ledgers.time, "time", lambda: now)
+    monkeypatch.setattr(records.time, "time", lambda: now)
     with Ledger(file, CLASSES) as other:
-        assert ledger.claim("one", [A, B], "ann") == A
-        assert other.claim("two", [A, B], "ann") == B
-        assert other.claim("three", [A, B], "ann") is None
-        assert other.claim("three", [A, B], "bob", again=True) == A  # a second opinion may be given meanwhile
-        assert other.claim("three", [], "bob") is None
+        assert ledger.claim(Look("ann", [A, B], "one")) == A
+        assert other.claim(Look("ann", [A, B], "two")) == B
+        assert other.claim(Look("ann", [A, B], "three")) is None
+        assert (
+            other.claim(Look("bob", [A, B], "three", again=True)) == A
+        )  # a second opinion may be given meanwhile
+        assert other.claim(Look("bob", [], "three")) is None
         now += 0.9 * LEASE
-        assert ledger.claim("one", [D, A], "ann") == A  # renewed, although D comes first
+        assert ledger.claim(Look("ann", [D, A], "one")) == A  # renewed, although D comes first
         now += 0.9 * LEASE
-        assert other.claim("three", [A], "ann") is None
-        assert other.claim("two", [D, B], "ann") == B  # the lease ran out, but nobody else came
+        assert other.claim(Look("ann", [A], "three")) is None
+        assert other.claim(Look("ann", [D, B], "two")) == B  # the lease ran out, but nobody else came
         now += 0.2 * LEASE
-        assert other.claim("three", [A], "ann") == A
-        assert ledger.claim("one", [A], "ann") is None  # another came
+        assert other.claim(Look("ann", [A], "three")) == A
+        assert ledger.claim(Look("ann", [A], "one")) is None  # another came
         now -= 3600  # a clock put back keeps no image from people for an hour
-        assert ledger.claim("one", [A], "ann") == A
+        assert ledger.claim(Look("ann", [A], "one")) == A
     monkeypatch.undo()
 
 
 def test_an_answer_counts_whoever_holds_the_image_and_undone_it_is_left_to_them(ledger):
-    assert ledger.claim("one", [A, B], "ann") == A
-    ledger.record(A, LABEL, "cat", who="bob", viewer="two")
+    assert ledger.claim(Look("ann", [A, B], "one")) == A
+    ledger.record(Look("bob", viewer="two"), A, LABEL, "cat")
     with pytest.raises(AlreadyAnswered):
-        ledger.record(A, LABEL, "cat", who="ann", viewer="one", among=[A, B])
-    assert ledger.undo("bob", "two") == A
-    assert ledger.claim("one", [B, A], "ann") == A
-    assert ledger.claim("two", [A, B], "bob") == B
-    assert ledger.claim("two", [A, D], "bob") == D  # B is not among these
-    assert ledger.record(A, LABEL, "dog", who="ann", viewer="one", among=[A, B, C]) == B
-    assert ledger.undo("ann", "one") == A
-    assert ledger.claim("three", [A, B, C], "eve") == B  # a viewer has one image: B is free again
+        ledger.record(Look("ann", [A, B], "one"), A, LABEL, "cat")
+    assert ledger.undo(Look("bob", viewer="two")) == A
+    assert ledger.claim(Look("ann", [B, A], "one")) == A
+    assert ledger.claim(Look("bob", [A, B], "two")) == B
+    assert ledger.claim(Look("bob", [A, D], "two")) == D  # B is not among these
+    assert ledger.record(Look("ann", [A, B, C], "one"), A, LABEL, "dog") == B
+    assert ledger.undo(Look("ann", viewer="one")) == A
+    assert ledger.claim(Look("eve", [A, B, C], "three")) == B  # a viewer has one image: B is free again
 
 
 def test_what_is_known_follows_from_the_record_alone(file):
@@ -173,12 +168,12 @@ def test_what_is_known_follows_from_the_record_alone(file):
             who, again = rng.choice(["ann", "bob"]), rng.random() < 0.3
             at = rng.choice([one, other])
             if rng.random() < 0.3:
-                at.undo(who)
+                at.undo(Look(who))
             else:
                 action = rng.choice([LABEL, UNSURE, SKIP])
                 label = rng.choice(CLASSES) if action == LABEL else None
                 try:
-                    at.record(rng.choice(IMAGES[:8]), action, label, who=who, again=again)
+                    at.record(Look(who, again=again), rng.choice(IMAGES[:8]), action, label)
                 except AlreadyAnswered:
                     continue
         undone = {event.undoes for event in one.events()}
@@ -197,13 +192,13 @@ def test_what_is_known_follows_from_the_record_alone(file):
                     done = {e.image for e in own if e.action != SKIP}
                     skips = {e.image: e.id for e in own if e.action == SKIP and e.image not in done}
                     fresh = [image for image in IMAGES[:8] if image not in done | skips.keys()]
-                    assert opened.waiting(IMAGES[:8], who, again=True) == [
+                    assert opened.waiting(Look(who, IMAGES[:8], again=True)) == [
                         *fresh, *sorted(skips, key=skips.get),
                     ]  # fmt: skip
 
 
 def test_the_record_is_only_ever_added_to(ledger, file):
-    ledger.record(A, LABEL, "cat", who="ann", round=3, milliseconds=np.int64(900))
+    ledger.record(Look("ann", round=3), A, LABEL, "cat", milliseconds=np.int64(900))
     before = ledger.events()
     (event,) = before
     assert event[:5] == (1, A, "label", "cat", "ann")
@@ -234,7 +229,7 @@ def test_the_record_is_only_ever_added_to(ledger, file):
 def test_what_cannot_be_recorded_is_named(ledger, arguments, sentence):
     image, action, label, who, milliseconds = (*arguments, *(None, "ann", None)[len(arguments) - 2 :])
     with pytest.raises(LedgerError, match=sentence) as error:
-        ledger.record(image, action, label, who=who, milliseconds=milliseconds)
+        ledger.record(Look(who), image, action, label, milliseconds=milliseconds)
     assert one_sentence(error)
     assert ledger.events() == []
 
@@ -244,10 +239,10 @@ def test_time_spent_counts_what_was_undone_and_pauses_as_a_minute(ledger):
     assert ledger.minutes() == 0
     times = {A: 2000, B: 4000, C: 3_600_000, D: None, IMAGES[4]: 0}
     for image, milliseconds in times.items():
-        ledger.record(image, LABEL, "cat", who="ann", milliseconds=milliseconds)
-    ledger.record(IMAGES[5], SKIP, who="bob", milliseconds=6000)
-    ledger.record(IMAGES[6], LABEL, "dog", who="ann", milliseconds=12_000)
-    ledger.undo("ann")
+        ledger.record(Look("ann"), image, LABEL, "cat", milliseconds=milliseconds)
+    ledger.record(Look("bob"), IMAGES[5], SKIP, milliseconds=6000)
+    ledger.record(Look("ann"), IMAGES[6], LABEL, "dog", milliseconds=12_000)
+    ledger.undo(Look("ann"))
     assert ledger.seconds_per_label() == 3.0
     assert np.isnan(ledger.seconds_per_label("bob"))
     assert ledger.minutes() == pytest.approx((2 + 4 + 60 + 6 + 12) / 60)
@@ -283,19 +278,67 @@ def test_classes_may_be_added_at_the_end_and_not_changed(ledger, file):
             Ledger(file, classes)
         assert one_sentence(error)
     with Ledger(file, ["cat", "dog", "cow"]) as more:
-        more.record(A, LABEL, "cow", who="bob")
+        more.record(Look("bob"), A, LABEL, "cow")
     assert ledger.answers([A]).tolist() == [2]  # opened before there were cows
-    assert ledger.classes == ("cat", "dog", "cow")
     with pytest.raises(LedgerError, match="'cow' as class 2"):
         Ledger(file, CLASSES)
 
 
+def test_a_class_that_another_process_has_added_is_known_at_once(ledger, file):
+    Ledger(file, ["cat", "dog", "cow"]).close()
+    assert ledger.classes == ("cat", "dog", "cow")
+    Ledger(file, ["cat", "dog", "cow", "hen"]).close()
+    ledger.record(Look("ann"), A, LABEL, "hen")
+    assert ledger.counts() == {"cat": 0, "dog": 0, "cow": 0, "hen": 1, None: 0}
+
+
+def test_a_ledger_written_by_the_first_version_is_read_and_written(file):
+    """Labels that people gave years ago: the tables are written out here, so that they cannot change."""
+    script = f"""
+    create table class (number integer primary key, name text not null unique);
+    create table event (
+        id integer primary key, image text not null, action text not null, label text references class (name),
+        who text not null, "when" text not null, round integer not null, milliseconds integer,
+        undoes integer unique references event (id),
+        check (action in ('label', 'cannot tell', 'skip', 'undo', 'import', 'guess shown')),
+        check (action = 'import' or (action = 'label') = (label is not null)),
+        check ((action = 'undo') = (undoes is not null)));
+    create trigger event_kept before update on event begin select raise(abort, 'events never change'); end;
+    create trigger event_stays before delete on event begin select raise(abort, 'events never go'); end;
+    create table claim (viewer text primary key, image text, who text, until real);
+    pragma application_id = {int.from_bytes(b"aLbl")};
+    pragma user_version = 1;
+    insert into class values (0, 'cat'), (1, 'dog');
+    insert into event values
+        (1, '{A}', 'label', 'cat', 'ann', '2026-01-31T12:00:00.000+00:00', 1, 700, null),
+        (2, '{B}', 'cannot tell', null, 'ann', '2026-01-31T12:00:01.000+00:00', 1, 900, null),
+        (3, '{C}', 'skip', null, 'bob', '2026-01-31T12:00:02.000+00:00', 1, 300, null),
+        (4, '{D}', 'label', 'dog', 'bob', '2026-01-31T12:00:03.000+00:00', 1, 500, null),
+        (5, '{D}', 'undo', null, 'bob', '2026-01-31T12:00:04.000+00:00', 1, null, 4),
+        (6, '{D}', 'guess shown', null, 'bob', '2026-01-31T12:00:05.000+00:00', 2, null, null),
+        (7, '{A}', 'import', 'dog', 'bob', '2026-01-31T12:00:06.000+00:00', 0, null, null);
+    insert into claim values ('tab', '{C}', 'ann', 1769860800.5);
+    """
+    with sqlite3.connect(file) as raw:
+        raw.executescript(script)
+    raw.close()
+    with Ledger(file, CLASSES, [A]) as ledger:
+        assert len(ledger.events()) == 7
+        assert ledger.answers([A, B, C, D]).tolist() == [0, CANNOT_TELL, WAITING, WAITING]
+        assert ledger.waiting(Look("bob", [A, B, C, D])) == [D, C]
+        assert ledger.labels_of("bob") == {A: 1}
+        assert ledger.undo(Look("bob")) == C
+        assert ledger.claim(Look("ann", [C, D], "tab")) == C
+        ledger.record(Look("ann"), D, LABEL, "cat")
+        assert [event.id for event in ledger.events(after=7)] == [8, 9]
+
+
 def test_a_ledger_about_other_images_is_refused(ledger, file):
     Ledger(file, CLASSES, [C, D]).close()
-    ledger.record(A, SKIP, who="ann")
+    ledger.record(Look("ann"), A, SKIP)
     Ledger(file, CLASSES, [C, D]).close()  # no answers yet
-    ledger.record(A, LABEL, "cat", who="ann")
-    ledger.record(B, LABEL, "cat", who="ann")
+    ledger.record(Look("ann"), A, LABEL, "cat")
+    ledger.record(Look("ann"), B, LABEL, "cat")
     with pytest.raises(LedgerError, match=r"labels\.db holds 2 answers, none .* these 2 images") as error:
         Ledger(file, CLASSES, [C, D])
     assert one_sentence(error)
@@ -343,9 +386,9 @@ def test_opening_loads_nothing_slow():
 RECORD_FOR_EVER = """
 file, images = sys.argv[1], sys.argv[2:]
 with Ledger(file, ["cat", "dog"]) as ledger:
-    image = ledger.claim("process", images, "ann")
+    image = ledger.claim(Look("ann", images, "process"))
     while image:
-        following = ledger.record(image, LABEL, "cat", who="ann", viewer="process", among=images)
+        following = ledger.record(Look("ann", images, "process"), image, LABEL, "cat")
         print(image, flush=True)
         image = following
 """
@@ -362,12 +405,12 @@ def test_a_kernel_killed_at_any_moment_loses_nothing(file):
         process.wait()
     began = time.monotonic()
     with Ledger(file, CLASSES) as ledger:
-        assert ledger.claim("process", IMAGES, "bob") is not None
+        assert ledger.claim(Look("bob", IMAGES, "process")) is not None
         assert time.monotonic() - began < BUSY_SECONDS / 2
         recorded = [event.image for event in ledger.events()]
         assert len(recorded) == len(set(recorded)) >= len(printed) >= 12
         assert set(printed) <= set(recorded)
-        assert ledger._db.execute("pragma integrity_check").fetchall() == [("ok",)]
+        assert ledger._record._db.execute("pragma integrity_check").fetchall() == [("ok",)]
     assert os.listdir(file.parent) == [file.name]  # one file to copy
 
 
@@ -384,16 +427,16 @@ with Ledger(file, ["cat", "dog"]) as ledger:
             try:
                 signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 8e-4))
                 if rng.random() < 0.5:
-                    ledger.undo("ann", "tab")
+                    ledger.undo(Look("ann", viewer="tab"))
                 else:
-                    ledger.record(rng.choice(images), SKIP, who="ann", viewer="tab", among=images)
+                    ledger.record(Look("ann", images, "tab"), rng.choice(images), SKIP)
             finally:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
             interrupts += 1
     assert interrupts > 100
     with Ledger(file, ["cat", "dog"]) as later:
-        assert ledger.waiting(images, "ann") == later.waiting(images, "ann")
+        assert ledger.waiting(Look("ann", images)) == later.waiting(Look("ann", images))
     thread = threading.Thread(target=lambda: print(len(ledger.events())), daemon=True)
     thread.start()
     thread.join(10)
@@ -410,10 +453,10 @@ file, who, images = sys.argv[1], sys.argv[2], sys.argv[3:]
 with Ledger(file, ["cat", "dog"]) as ledger:
     print("ready", flush=True)
     sys.stdin.readline()
-    while ledger.waiting(images, who):
-        image = ledger.claim(who, images, who)
+    while ledger.waiting(Look(who, images)):
+        image = ledger.claim(Look(who, images, who))
         while image:
-            image = ledger.record(image, LABEL, "dog", who=who, viewer=who, among=images)
+            image = ledger.record(Look(who, images, who), image, LABEL, "dog")
             time.sleep(0.002)
         time.sleep(0.01)
 """
@@ -433,8 +476,8 @@ with Ledger(file, ["cat", "dog"]) as ledger:
 
 def test_two_threads_can_use_one_ledger(ledger):
     def work(who):
-        while image := ledger.claim(who, IMAGES[:40], who):
-            ledger.record(image, LABEL, "dog", who=who, viewer=who)
+        while image := ledger.claim(Look(who, IMAGES[:40], who)):
+            ledger.record(Look(who, viewer=who), image, LABEL, "dog")
             ledger.answers(IMAGES)
 
     threads = [threading.Thread(target=work, args=[who]) for who in ("ann", "bob")]
@@ -451,18 +494,18 @@ def test_after_a_full_disk_the_same_ledger_goes_on(file):
 import os, resource
 file, images = sys.argv[1], sys.argv[2:]
 with Ledger(file, ["cat", "dog"]) as ledger:
-    ledger.record(images[0], LABEL, "cat", who="ann")
+    ledger.record(Look("ann"), images[0], LABEL, "cat")
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (os.path.getsize(file) + 4096, before[1]))
     for n, image in enumerate(images[1:], 1):
         try:
-            ledger.record(image, LABEL, "cat", who="ann")
+            ledger.record(Look("ann"), image, LABEL, "cat")
         except LedgerError as problem:
             print(problem)
             break
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
     assert ledger.answers(images).tolist() == [0] * n + [WAITING] * (len(images) - n)
-    ledger.record(images[n], LABEL, "dog", who="ann")
+    ledger.record(Look("ann"), images[n], LABEL, "dog")
     print(n)
 """
     process = in_a_process(script, file, *IMAGES)
@@ -481,7 +524,7 @@ def test_in_a_read_only_folder_a_ledger_can_be_read_and_says_why_not_written():
     file = folder / "labels.db"
     try:
         with Ledger(file, CLASSES) as ledger:
-            ledger.record(A, LABEL, "dog", who="ann")
+            ledger.record(Look("ann"), A, LABEL, "dog")
         folder.chmod(0o555)
         file.chmod(0o444)
         if user := os.geteuid():
@@ -493,9 +536,9 @@ def test_in_a_read_only_folder_a_ledger_can_be_read_and_says_why_not_written():
         with Ledger(file, CLASSES, [A, B]) as ledger:
             assert ledger.answers([A, B]).tolist() == [1, WAITING]
             for act in (
-                lambda: ledger.record(B, LABEL, "dog", who="ann"),
-                lambda: ledger.claim("tab", [B], "ann"),
-                lambda: ledger.undo("ann"),
+                lambda: ledger.record(Look("ann"), B, LABEL, "dog"),
+                lambda: ledger.claim(Look("ann", [B], "tab")),
+                lambda: ledger.undo(Look("ann")),
                 lambda: Ledger(folder / "new.db", CLASSES),
                 lambda: Ledger(file, [*CLASSES, "cow"]),
                 lambda: ledger.export(folder / "labels.csv"),
@@ -513,15 +556,15 @@ def test_in_a_read_only_folder_a_ledger_can_be_read_and_says_why_not_written():
 def test_a_locked_file_is_waited_for_and_then_named(ledger, file, monkeypatch):
     browser = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     browser.execute("begin exclusive")
-    monkeypatch.setattr(ledgers, "BUSY_SECONDS", 0.1)
-    for act in (lambda: ledger.record(A, LABEL, "cat", who="ann"), lambda: Ledger(file, CLASSES)):
+    monkeypatch.setattr(records, "BUSY_SECONDS", 0.1)
+    for act in (lambda: ledger.record(Look("ann"), A, LABEL, "cat"), lambda: Ledger(file, CLASSES)):
         with pytest.raises(LedgerError, match=r"labels\.db .*locked; close that one and go on") as error:
             act()
         assert one_sentence(error)
-    monkeypatch.setattr(ledgers, "BUSY_SECONDS", 30)
+    monkeypatch.setattr(records, "BUSY_SECONDS", 30)
     release = threading.Timer(0.2, lambda: browser.execute("commit"))
     release.start()
-    ledger.record(A, LABEL, "cat", who="ann")
+    ledger.record(Look("ann"), A, LABEL, "cat")
     release.join()
     browser.close()
     assert len(ledger.events()) == 1
@@ -530,7 +573,7 @@ def test_a_locked_file_is_waited_for_and_then_named(ledger, file, monkeypatch):
 @pytest.mark.parametrize("size", [100, 5000, -4096])
 def test_a_truncated_file_is_named(file, size):
     with Ledger(file, CLASSES) as ledger:
-        ledger.record(A, LABEL, "cat", who="ann")
+        ledger.record(Look("ann"), A, LABEL, "cat")
     content = file.read_bytes()
     file.write_bytes(content[:size])
     with (
@@ -543,17 +586,17 @@ def test_a_truncated_file_is_named(file, size):
 
 def test_a_file_moved_away_or_put_back_older_does_not_swallow_labels(file, tmp_path):
     with Ledger(file, CLASSES) as ledger:
-        ledger.record(A, LABEL, "cat", who="ann")
+        ledger.record(Look("ann"), A, LABEL, "cat")
         shutil.copy(file, tmp_path / "copy.db")
-        ledger.record(B, LABEL, "cat", who="ann")
+        ledger.record(Look("ann"), B, LABEL, "cat")
         file.rename(tmp_path / "moved.db")
         with pytest.raises(LedgerError, match="moved or deleted; put it back") as error:
-            ledger.record(C, LABEL, "cat", who="ann")
+            ledger.record(Look("ann"), C, LABEL, "cat")
         assert one_sentence(error)
         (tmp_path / "moved.db").rename(file)
-        ledger.record(C, LABEL, "cat", who="ann")
+        ledger.record(Look("ann"), C, LABEL, "cat")
         shutil.copy(tmp_path / "copy.db", file)  # written over: the same file, without B and C
-        ledger.record(B, LABEL, "dog", who="bob")
+        ledger.record(Look("bob"), B, LABEL, "dog")
         assert ledger.answers([A, B, C]).tolist() == [0, 1, WAITING]
     with pytest.raises(LedgerError, match="closed; open the ledger anew"):
         ledger.answers([A])
@@ -571,12 +614,12 @@ def test_what_is_exported_can_be_imported(tmp_path, suffix):
     path = tmp_path / f"labels{suffix}"
     with Ledger(tmp_path / "one.db", AWKWARD) as one, Ledger(tmp_path / "two.db", AWKWARD) as two:
         for k, name in enumerate(AWKWARD):
-            one.record(IMAGES[k], LABEL, name, who='ann "the cat", jr.', round=k, milliseconds=100 * k)
-        one.record(IMAGES[7], UNSURE, who="ann")
-        one.record(IMAGES[8], SKIP, who="ann")
-        one.record(IMAGES[1], LABEL, "0", who="bob", again=True)
-        one.record(IMAGES[9], LABEL, "0", who="bob")
-        one.undo("bob")
+            one.record(Look('ann "the cat", jr.', round=k), IMAGES[k], LABEL, name, milliseconds=100 * k)
+        one.record(Look("ann"), IMAGES[7], UNSURE)
+        one.record(Look("ann"), IMAGES[8], SKIP)
+        one.record(Look("bob", again=True), IMAGES[1], LABEL, "0")
+        one.record(Look("bob"), IMAGES[9], LABEL, "0")
+        one.undo(Look("bob"))
         one.export(path, {IMAGES[0]: "zoo/0,0.png"})
         assert two.import_labels(path) == 9
         assert two.import_labels(path) == 0
@@ -585,8 +628,7 @@ def test_what_is_exported_can_be_imported(tmp_path, suffix):
             assert two.labels_of(who) == one.labels_of(who)
         kept = ("image", "label", "who", "when", "round", "milliseconds")
         once, twice = (
-            [[getattr(event, name) for name in kept] for event in ledger._all_standing()]
-            for ledger in (one, two)
+            [[getattr(event, name) for name in kept] for event in ledger.standing()] for ledger in (one, two)
         )
         assert once == twice
         one.export_history(tmp_path / f"history{suffix}")
@@ -629,7 +671,7 @@ def test_what_is_exported_can_be_imported(tmp_path, suffix):
     ],
 )
 def test_of_a_file_with_a_mistake_nothing_is_imported(ledger, tmp_path, content, sentence):
-    ledger.record(C, LABEL, "cat", who="ann")
+    ledger.record(Look("ann"), C, LABEL, "cat")
     path = tmp_path / "labels.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     with pytest.raises(LedgerError, match=sentence) as error:
@@ -637,7 +679,7 @@ def test_of_a_file_with_a_mistake_nothing_is_imported(ledger, tmp_path, content,
     assert one_sentence(error)
     assert str(path) in str(error.value)
     assert len(ledger.events()) == 1
-    ledger.record(A, LABEL, "dog", who="ann")
+    ledger.record(Look("ann"), A, LABEL, "dog")
 
 
 def test_files_that_cannot_be_written_or_read_are_named(ledger, file, tmp_path, monkeypatch):
@@ -700,7 +742,7 @@ def test_times_are_utc_unless_they_say_otherwise(ledger, tmp_path, monkeypatch):
 def test_an_import_keeps_other_people_s_answers(ledger, tmp_path):
     path = tmp_path / "labels.csv"
     path.write_text(f"\ufefflabeller,label,image\nbob,dog,{A}\nbob,,{B}\n\n", encoding="utf-8")
-    ledger.record(A, LABEL, "cat", who="ann")
+    ledger.record(Look("ann"), A, LABEL, "cat")
     assert ledger.import_labels(path) == 2
     assert ledger.import_labels(path, labeller="joe") == 2
     assert ledger.labellers() == ["ann", "bob", "joe"]

@@ -1,0 +1,106 @@
+"""What can happen to an image, who looks at which, and the checks before anything is recorded."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from alhelpers.errors import UserError
+
+WAITING = -2
+"""In place of a class number: nobody has answered yet."""
+LABEL, UNSURE, SKIP, UNDO, IMPORT = "label", "cannot tell", "skip", "undo", "import"
+GUESS = "guess shown"
+"""What an event can be. An import without a label is a "cannot tell" given elsewhere."""
+
+
+class LedgerError(UserError):
+    """What a ledger cannot do."""
+
+
+class AlreadyAnswered(LedgerError):  # noqa: N818 - nothing is wrong: somebody else was quicker
+    """The image has an answer that counts; nothing was recorded."""
+
+
+class Event(NamedTuple):
+    """A row of the record. `label` is a class name, `when` is UTC as ISO 8601, `undoes` an event's id."""
+
+    id: int
+    image: str
+    action: str
+    label: str | None
+    who: str
+    when: str
+    round: int
+    milliseconds: int | None
+    undoes: int | None = None
+
+
+@dataclass(frozen=True)
+class Look:
+    """Who looks at what: a person at some images, in a viewer if anything shows them.
+
+    Parameters
+    ----------
+    who : the person
+    among : digests of the images that are asked about, in the order of asking
+    viewer : a name for whatever shows the images, such as one browser tab; None if nothing does
+    round : number of the round of active learning; 0 for images that no learner chose
+    again : for a second opinion: only this person's own answers count, whatever others have said
+
+    Raises LedgerError if the person or the viewer has no name.
+    """
+
+    who: str
+    among: Sequence[str] = ()
+    viewer: str | None = None
+    round: int = 0
+    again: bool = False
+
+    def __post_init__(self) -> None:
+        check_name("the person", self.who)
+        if self.viewer is not None:
+            check_name("the viewer", self.viewer)
+
+
+def check_name(what: str, name: object) -> None:
+    """Raise LedgerError unless this is a name that can be written to a file."""
+    # What UTF-8 cannot write, half a surrogate pair, no file takes.
+    if not isinstance(name, str) or not name.strip() or name.encode(errors="ignore").decode() != name:
+        raise LedgerError(f"{what} is {name!r}; give a name")
+
+
+def check_classes(classes: Sequence[str]) -> None:
+    """Raise LedgerError unless these are 2 to 36 different names."""
+    if not len(classes):
+        raise LedgerError(
+            "no classes are known; name 2 to 36 of them, or sort the images into a sub-folder for each"
+        )
+    if isinstance(classes, str) or not 2 <= len(classes) <= 36:
+        raise LedgerError(f"the classes are {classes!r}; give a list of 2 to 36 names")
+    for k, name in enumerate(classes):
+        check_name(f"class {k}", name)
+        if name in classes[:k]:
+            raise LedgerError(f"the class {name!r} is given twice; give each name once")
+
+
+def whole(what: str, value: object) -> int:
+    """A whole number from 0 up, also one that a file has as text or float. Raises LedgerError for another."""
+    try:
+        number = int(value)
+        if number != float(value) or not 0 <= number < 2**53:
+            raise ValueError
+    except (TypeError, ValueError, OverflowError):
+        raise LedgerError(f"{what} is {value!r}; give a whole number from 0 up") from None
+    return number
+
+
+def utc(when: object) -> str:
+    """Now, or a moment given as datetime or text, as the record has it. Raises LedgerError for another."""
+    try:
+        moment = datetime.now(UTC) if when is None else when
+        moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
+        moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+        return moment.astimezone(UTC).isoformat(timespec="milliseconds")
+    except (AttributeError, TypeError, ValueError, OverflowError):
+        raise LedgerError(f"the time is {when!r}; give it like 2026-01-31T12:00:00.000+00:00") from None

@@ -1,0 +1,133 @@
+"""What a ledger tells: labels, who gave them in what time, how far people agree, and tables of it all."""
+
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from alhelpers.agreement import Agreement, agreement
+from alhelpers.labelling.answers import Answers
+from alhelpers.labelling.events import Event, LedgerError
+from alhelpers.labelling.exchange import ANSWER, EVENT, write_rows
+from alhelpers.labelling.record import Record
+
+
+class LedgerReader:
+    """The half of `Ledger` that changes nothing."""
+
+    def __init__(self, record: Record) -> None:
+        self.file, self._record, self._answers = record.file, record, Answers()
+
+    def close(self) -> None:
+        """Close the file."""
+        self._record.close()
+
+    def __enter__(self) -> "LedgerReader":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the classes, with those that another process has added since."""
+        with self._record.transaction():
+            return self._record.classes
+
+    def answers(self, images: Sequence[str]) -> np.ndarray:
+        """The answer to each image, int64 of shape (n,): a class number, or CANNOT_TELL, or WAITING.
+
+        It is the label recorded first among those that stand, and CANNOT_TELL if only that was said.
+        """
+        with self._transaction() as answers:
+            return answers.numbers(images, self._record.classes)
+
+    def counts(self) -> dict[str | None, int]:
+        """Number of images by answer: every class in order, then None for those nobody can tell."""
+        with self._transaction() as answers:
+            return answers.counts(self._record.classes)
+
+    def labellers(self) -> list[str]:
+        """Everybody with an answer that stands, in alphabetical order."""
+        return sorted({event.who for event in self.standing()})
+
+    def standing(self, who: str | None = None) -> list[Event]:
+        """All answers that stand, or one person's, in the order of recording."""
+        with self._transaction() as answers:
+            return answers.standing(who)
+
+    def who_answered(self, image: str) -> set[str]:
+        """Those whose answer to an image stands, a label or "cannot tell"."""
+        with self._transaction() as answers:
+            return set(answers.to(image))
+
+    def labels_of(self, who: str) -> dict[str, int]:
+        """A person's labels that stand, class number by image. What they cannot tell is left out."""
+        with self._transaction() as answers:
+            number = {name: k for k, name in enumerate(self._record.classes)}
+            labels = [event for event in answers.standing(who) if event.label is not None]
+        return {event.image: number[event.label] for event in labels}
+
+    def agreement(self, one: str, other: str) -> Agreement:
+        """How far two people agree on the images that both have labelled: see `agreement.py`."""
+        return agreement(*np.array(list(self._pairs(one, other).values())).T)
+
+    def disagreements(self, one: str, other: str) -> dict[str, tuple[int, int]]:
+        """The images that two people have labelled differently, with both class numbers."""
+        return {image: pair for image, pair in self._pairs(one, other).items() if pair[0] != pair[1]}
+
+    def seconds_per_label(self, who: str | None = None) -> float:
+        """Median time of the labels that stand, by one person or all; NaN if no time is known."""
+        labels = [event for event in self.standing(who) if event.label is not None]
+        times = [event.milliseconds for event in labels if event.milliseconds is not None]
+        return float(np.median(times)) / 1000 if times else np.nan
+
+    def minutes(self, who: str | None = None) -> float:
+        """Time spent in all, by one person or all, also on skips and on what was undone; see PAUSE."""
+        with self._record.transaction():
+            return self._record.milliseconds(who) / 60_000
+
+    def events(self, after: int = 0) -> list[Event]:
+        """The record, from its beginning or from after the event with this id."""
+        with self._record.transaction():
+            return self._record.events(after + 1)
+
+    def export(self, path: str | Path, names: Mapping[str, str] | None = None) -> None:
+        """Write the answers that stand to a .csv or .parquet file, one row each, in the order of recording.
+
+        The columns are image (digest), name (what `names` has for the digest), label (empty, or null in
+        Parquet, for "cannot tell"), labeller, when, round and milliseconds. The file appears whole or not at
+        all.
+        """
+        self._export(Path(path), ANSWER, self.standing(), names or {})
+
+    def export_history(self, path: str | Path, names: Mapping[str, str] | None = None) -> None:
+        """Write the whole record: as `export`, with every event and the columns id, action and undoes."""
+        self._export(Path(path), EVENT, self.events(), names or {})
+
+    @contextlib.contextmanager
+    def _transaction(self, write: bool = False) -> Iterator[Answers]:
+        """A transaction with what follows from all that any process has recorded."""
+        with self._record.transaction(write):
+            # Whatever goes wrong within, such as Ctrl-C between two lines, the next one begins anew.
+            answers, self._answers = self._answers, Answers()
+            answers = answers.after(self._record)
+            yield answers
+            self._answers = answers
+
+    def _pairs(self, one: str, other: str) -> dict[str, tuple[int, int]]:
+        first, second = self.labels_of(one), self.labels_of(other)
+        pairs = {image: (number, second[image]) for image, number in first.items() if image in second}
+        if not pairs:
+            people = ", ".join(map(repr, self.labellers())) or "nobody"
+            raise LedgerError(
+                f"no image has labels by both {one!r} and {other!r}; the ledger has answers by {people}"
+            )
+        return pairs
+
+    def _export(
+        self, path: Path, columns: tuple[str, ...], events: list[Event], names: Mapping[str, str]
+    ) -> None:
+        rows = [event._asdict() | {"labeller": event.who, "name": names.get(event.image)} for event in events]
+        write_rows(path, columns, rows, self.file)
