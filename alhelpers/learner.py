@@ -249,14 +249,15 @@ class ActiveLearner:
         other = copy.copy(self)  # arrays are replaced, never changed in place
         other.model, other.history = copy.copy(self.model), self.history[:]
         other._x_labeled = self._x_labeled.copy()
+        if hasattr(self.oracle, "for_learner"):  # one that says for whom it asks
+            other.oracle = self.oracle.for_learner(other)
         return other
 
     def __repr__(self) -> str:
         return f"ActiveLearner({len(self.labeled)} labelled, {len(self.unlabeled)} unlabelled)"
 
     def _first_unlabeled(self, n: int) -> np.ndarray:
-        most = len(self.unlabeled)
-        check_count(f"n, of {most} unlabelled images,", n, most=most)
+        check_count(f"n, of {len(self.unlabeled)} unlabelled images,", n, most=len(self.unlabeled))
         return self.unlabeled[:n]
 
     def _label(self, queried: np.ndarray, labels: np.ndarray, source: str) -> None:

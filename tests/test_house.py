@@ -48,5 +48,5 @@ def test_the_core_stays_small():
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_no_class_is_long(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-        if isinstance(node, ast.ClassDef) and node.name != "Labeler":
+        if isinstance(node, ast.ClassDef):
             assert node.end_lineno - node.lineno < 200, f"{node.name} has too many lines"

@@ -4,26 +4,20 @@ So a loop that is run again from its beginning goes on where it stopped: the led
 before, and a learner that gets the same answers asks the same questions.
 """
 
-from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alhelpers.data import CANNOT_TELL
-from alhelpers.errors import UserError
 from alhelpers.labelling.events import LABEL, WAITING, Look
 from alhelpers.labelling.ledger import Ledger
+from alhelpers.labelling.loop import Batch, Loop, OracleError, as_batch, begin
 
 if TYPE_CHECKING:
     from alhelpers.labelling.images import Images
     from alhelpers.learner import ActiveLearner
-
-Guess = Callable[[int], np.ndarray]
-"""From the position of an image among those asked about to the model's class probabilities."""
-
-
-class OracleError(UserError):
-    """What an oracle cannot answer."""
 
 
 class LedgerOracle:
@@ -38,39 +32,33 @@ class LedgerOracle:
 
     def __init__(self, ledger: Ledger, labeller: str, again: bool = False) -> None:
         self.ledger, self.labeller, self.again = ledger, labeller, again
+        self._look = Look(labeller, again=again)
 
-    def label(self, images: "Images", round: int = 0, guess: Guess | None = None) -> np.ndarray:
+    def label(self, asked: "Images | Batch") -> np.ndarray:
         """Labels of these images, int64 of shape (n,); -1 where the answer is "cannot tell".
 
-        Parameters
-        ----------
-        images : what to ask about
-        round : a number that the ledger keeps beside the answers; 0 for images that no learner chose
-        guess : the model's opinion, for a person who wants to see it
+        Raises OracleError if they cannot be had now.
         """
-        answers = self._answers(images)
-        missing, seen = [], set()
-        for i in np.flatnonzero(answers == WAITING):
-            if images.digests[i] not in seen:  # files with the same bytes are one image
-                missing.append(i)
-                seen.add(images.digests[i])
-        if missing:
-            self._ask(images.take(missing), round, guess and (lambda i: guess(missing[i])))
-            answers = self._answers(images)
-        return answers
+        batch = as_batch(asked)
+        labels = self._labels(batch)
+        if (labels == WAITING).any():
+            self._ask(batch)
+            labels = self._labels(batch)
+        return labels
 
-    def for_pool(self, images: "Images", learner: "ActiveLearner") -> Callable[[np.ndarray], np.ndarray]:
+    def for_pool(self, images: "Images", learner: "ActiveLearner") -> "PoolOracle":
         """An oracle for a learner whose pool are these images: from pool indices to labels."""
+        return PoolOracle(self, images, learner)
 
-        def ask(queried: np.ndarray) -> np.ndarray:
-            guess = (lambda i: learner.predict_proba(queried[[i]])[0]) if len(learner.history) else None
-            return self.label(images.take(queried), len(learner.history) + 1, guess)
+    def play(self, loop: Loop) -> object:
+        """Run a loop that yields the images it asks about and is sent their labels.
 
-        return ask
-
-    def play(self, loop: Callable[[], None]) -> object:
-        """Run a loop that asks for labels."""
-        return loop()
+        Raises OracleError if the loop yields nothing.
+        """
+        batches, labels = begin(loop), None
+        with suppress(StopIteration):
+            while True:
+                labels = self.label(batches.send(labels))
 
     def must_be_done(self) -> None:
         """Stop a notebook here while the loop still asks: what follows looks at what came of it."""
@@ -79,17 +67,48 @@ class LedgerOracle:
         """Tell whoever is labelling how it goes."""
         print(text)
 
-    def _answers(self, images: "Images") -> np.ndarray:
+    def _labels(self, batch: Batch) -> np.ndarray:
+        digests = batch.images.digests
         if not self.again:
-            return self.ledger.answers(images.digests)
-        own = self.ledger.labels_of(self.labeller)
-        waiting = set(self.ledger.waiting(Look(self.labeller, images.digests, again=True)))
-        answers = [WAITING if d in waiting else own.get(d, CANNOT_TELL) for d in images.digests]
-        return np.array(answers, np.int64)
+            return self.ledger.answers(digests)
+        own, waiting = self.ledger.labels_of(self.labeller), set(self._waiting(batch))
+        return np.array([WAITING if d in waiting else own.get(d, CANNOT_TELL) for d in digests], np.int64)
 
-    def _ask(self, images: "Images", round: int, guess: Guess | None) -> None:
-        """Return when the ledger has an answer to each of these images."""
+    def _waiting(self, batch: Batch) -> list[str]:
+        return self.ledger.waiting(self._look_at(batch))
+
+    def _look_at(self, batch: Batch) -> Look:
+        return replace(self._look, among=list(batch.position), round=batch.round)
+
+    def _ask(self, batch: Batch) -> None:
+        """Return when the ledger has an answer to each image of the batch."""
         raise NotImplementedError
+
+
+@dataclass(frozen=True, eq=False)
+class PoolOracle:
+    """A ledger's oracle as a learner asks it: a function from pool indices to labels."""
+
+    oracle: LedgerOracle
+    images: "Images"
+    learner: "ActiveLearner"
+
+    def __call__(self, queried: np.ndarray) -> np.ndarray:
+        """Labels of these pool images, int64 of shape (n,); -1 where the answer is "cannot tell"."""
+        return self.oracle.label(self._batch(queried))
+
+    def next_batch(self, n: int) -> Batch:
+        """The first n unlabelled images, for a loop to yield before `learner.label_manually(n)`."""
+        return self._batch(self.learner.unlabeled[:n])
+
+    def for_learner(self, learner: "ActiveLearner") -> "PoolOracle":
+        """The same for another learner on this pool: its questions carry its own round and guess."""
+        return replace(self, learner=learner)
+
+    def _batch(self, queried: np.ndarray) -> Batch:
+        learner = self.learner
+        guess = (lambda i: learner.predict_proba(queried[[i]])[0]) if len(learner.history) else None
+        return Batch(self.images.take(queried), len(learner.history) + 1, guess)
 
 
 class SimulatedPerson(LedgerOracle):
@@ -118,9 +137,10 @@ class SimulatedPerson(LedgerOracle):
             raise OracleError(f"error_rate is {error_rate!r}; give a share from 0 to 1")
         self.error_rate, self.seed, self.seconds_per_label = error_rate, seed, seconds_per_label
 
-    def _ask(self, images: "Images", round: int, guess: Guess | None) -> None:
-        classes, look = self.ledger.classes, Look(self.labeller, round=round, again=self.again)
-        for digest, name, known in zip(images.digests, images.names, images.known, strict=True):
+    def _ask(self, batch: Batch) -> None:
+        images, look, classes = batch.images, self._look_at(batch), self.ledger.classes
+        for digest in self._waiting(batch):
+            name, known = images.names[batch.position[digest]], images.known[batch.position[digest]]
             if known < 0:
                 raise OracleError(
                     f"a simulated person cannot answer for {name!r}, whose label is not known; "

@@ -10,6 +10,7 @@ const ACTIONS = [
   ["guess", "Show the model's guess", "", "It may sway you: judge for yourself first"],
 ];
 const PATIENCE = 5000; // ms without an answer from the kernel until the person is told
+const LEARNING = 60000; // the same while it asks nothing: it may be learning, and hears Undo after that
 const HOLD = 4000; // ms between two signs of life; the kernel gives the image to another viewer after 10,000
 const POLL = 1000; // ms between two questions for an image while others hold all there are
 
@@ -159,7 +160,7 @@ function render({ model, el }) {
   function answer(action, label = null) {
     if (sent !== null || (shown === null && action !== "undo")) return;
     sent = { kind: action, image: shown, label, milliseconds: Math.round(performance.now() - since) };
-    patience = setTimeout(unheard, PATIENCE);
+    patience = setTimeout(unheard, model.get("asking") ? PATIENCE : LEARNING);
     try {
       send(sent);
     } catch {

@@ -1,7 +1,6 @@
 """People as oracles: what they answer reaches ledger and learner, whatever happens in between."""
 
 import threading
-import time
 from dataclasses import replace
 from functools import partial
 
@@ -11,6 +10,7 @@ import pytest
 from alhelpers.labelling.events import AlreadyAnswered, LedgerError, Look
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
+from alhelpers.labelling.loop import Batch, OracleError
 from alhelpers.labelling.oracle import SimulatedPerson
 from alhelpers.labelling.widget import Labeler, NotDoneError, class_keys
 
@@ -50,30 +50,24 @@ class Viewer:
         return self.heard[-1]
 
     def next(self):
-        """The next image that is asked, waiting for the loop to come to it."""
-        deadline = time.monotonic() + 10
-        while (shown := self.do("next"))["image"] is None:
-            assert time.monotonic() < deadline, f"no image; {self.labeler.widget.status}"
-            time.sleep(0.01)
+        """The next image that is asked."""
+        shown = self.do("next")
+        assert shown["image"], f"no image; {self.labeler.widget.status}"
         return shown["image"]
 
     def label_all(self, truth):
         """Answer whatever is asked until the loop is at its end."""
-        wait_for(lambda: self.labeler._done or self._label_one(truth))
-
-    def _label_one(self, truth):
-        if image := self.do("next")["image"]:
+        while image := self.do("next")["image"]:
             self.label(image, truth[image])
+        self.labeler.must_be_done()
 
     def label(self, image, label):
         return self.do("label", image=image, label=label, milliseconds=1200)
 
 
-def wait_for(condition):
-    deadline = time.monotonic() + 10
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def ask(images, got):
+    """A loop that asks about these images once."""
+    got.append((yield images))
 
 
 def test_a_simulated_person_errs_as_often_as_stated_and_always_in_the_same_images(images, ledger, tmp_path):
@@ -130,7 +124,7 @@ def test_every_class_has_a_key(classes, keys):
 def test_a_person_s_answers_reach_the_loop_and_skipped_images_come_last(images, ledger):
     labeler, got = Labeler(ledger, "ann"), []
     tab = Viewer(labeler)
-    labeler.play(lambda: got.append(labeler.label(images.take(range(4)), 7)))
+    labeler.play(lambda: ask(Batch(images.take(range(4)), 7), got))
     first = tab.next()
     assert first == images.digests[0]
     assert len(tab.heard[-1]["pictures"]) == 4, "the image and the next three"
@@ -141,7 +135,6 @@ def test_a_person_s_answers_reach_the_loop_and_skipped_images_come_last(images, 
     last = tab.do("cannot tell", image=third, milliseconds=10)["image"]
     assert tab.label(last, 2)["image"] == first, "what was skipped is asked last"
     assert tab.label(first, 0)["image"] is None
-    wait_for(lambda: got)
     assert got[0].tolist() == [0, 1, -1, 2]
     assert [(e.action, e.who, e.round) for e in ledger.events()][:2] == [
         ("skip", "ann", 7),
@@ -152,7 +145,7 @@ def test_a_person_s_answers_reach_the_loop_and_skipped_images_come_last(images, 
 def test_undo_brings_the_image_back(images, ledger):
     labeler, got = Labeler(ledger), []
     tab = Viewer(labeler)
-    labeler.play(lambda: got.append(labeler.label(images.take(range(2)))))
+    labeler.play(lambda: ask(images.take(range(2)), got))
     assert tab.do("undo")["note"] == "Nothing to undo."
     first = tab.next()
     with pytest.raises(NotDoneError, match="waits for your answers"):
@@ -161,9 +154,8 @@ def test_undo_brings_the_image_back(images, ledger):
     assert tab.do("undo")["image"] == first
     assert tab.label(first, 0)["image"] == second
     tab.label(second, 1)
-    wait_for(lambda: got)
     assert got[0].tolist() == [0, 1]
-    wait_for(lambda: labeler.widget.status.startswith("That was all"))
+    assert labeler.widget.status.startswith("That was all")
     labeler.must_be_done()
 
 
@@ -173,12 +165,13 @@ def learn(person, images, results):
     from alhelpers.evidence import Converged
     from alhelpers.queries import margin
 
-    y = person.label(images.take(range(10)))
+    y = yield images.take(range(10))
     learner = ActiveLearner(
         Dataset(images.x[10:], None, images.x[:10], y, 3), model=partial(Converged, C=1.0)
     )
     learner.oracle = person.for_pool(images.take(range(10, 60)), learner)
     for _ in range(3):
+        yield learner.oracle.next_batch(5)
         learner.label_manually(5)
         learner.fit(verbose=False)
         learner.lowest_first(margin)
@@ -200,9 +193,9 @@ def test_taking_back_what_a_round_has_used_computes_the_rounds_since_then_anew(i
     assert tab.next() == given[-1], "the last image of the round before"
     tab.label(given[-1], truth[given[-1]])
     tab.label_all(truth)
-    wait_for(lambda: results)
     with Ledger(tmp_path / "straight.db", images.classes) as straight:
-        learn(SimulatedPerson(straight), images, results)
+        person = SimulatedPerson(straight)
+        person.play(lambda: learn(person, images, results))
     assert results[0].labeled.tolist() == results[1].labeled.tolist()
     assert results[0].labels.tolist() == results[1].labels.tolist()
     assert np.array_equal(results[0].model.weights, results[1].model.weights)
@@ -227,7 +220,7 @@ def test_the_guess_is_the_model_s_and_comes_only_when_asked_for(images, ledger):
 def test_two_tabs_share_the_work_and_answer_nothing_twice(images, ledger):
     labeler, got = Labeler(ledger), []
     tabs = [Viewer(labeler, name) for name in ("one", "two")]
-    labeler.play(lambda: got.append(labeler.label(images)))
+    labeler.play(lambda: ask(images, got))
     shown = [tab.next() for tab in tabs]
     assert shown[0] != shown[1]
     assert tabs[0].label(shown[1], 0)["note"] == "Saved: 0.", "the image of the other tab, answered here"
@@ -242,28 +235,74 @@ def test_two_tabs_share_the_work_and_answer_nothing_twice(images, ledger):
         for tab in tabs:
             if image := tab.do("next")["image"]:
                 tab.label(image, 0)
-        time.sleep(0.001)
     answered = [event.image for event in ledger.events()]
     assert len(answered) == len(set(answered)) == 60
 
 
 def test_the_labels_of_another_process_end_the_wait(images, ledger, tmp_path):
     labeler, got = Labeler(ledger), []
-    labeler.play(lambda: got.append(labeler.label(images.take(range(3)))))
+    tab = Viewer(labeler)
+    labeler.play(lambda: ask(images.take(range(3)), got))
     with Ledger(tmp_path / "labels.db", images.classes) as elsewhere:
         SimulatedPerson(elsewhere).label(images.take(range(3)))
-    wait_for(lambda: got)
+    assert not got
+    assert tab.do("next")["image"] is None, "as a tab asks every second while there is nothing to show"
     assert got[0].tolist() == [0, 1, 2]
+
+    labeler.play(lambda: ask(images.take(range(3, 5)), got))
+    SimulatedPerson(ledger).label(images.take(range(3, 5)))
+    labeler.must_be_done()  # without any tab
+    assert got[1].tolist() == [0, 1]
 
 
 def test_a_loop_that_fails_says_so_to_the_person(images, ledger):
     labeler = Labeler(ledger)
 
     def loop():
+        yield images.take([])
         raise ValueError("there are no labels to fit on")
 
     labeler.play(loop)
-    wait_for(lambda: "stopped: ValueError: there are no labels to fit on" in labeler.widget.status)
+    assert "stopped: ValueError: there are no labels to fit on" in labeler.widget.status
+
+
+def test_the_cells_below_wait_for_a_model_that_learns_meanwhile(images, ledger):
+    """JupyterLab has messages from viewers handled in another thread than cells."""
+    labeler, learns, go_on = Labeler(ledger), threading.Event(), threading.Event()
+
+    def loop():
+        yield images.take([0])
+        learns.set()
+        go_on.wait(10)
+
+    tab = Viewer(labeler)
+    labeler.play(loop)
+    handler = threading.Thread(target=tab.label, args=[tab.next(), 0])
+    handler.start()
+    assert learns.wait(10)
+    threading.Timer(0.1, go_on.set).start()
+    labeler.must_be_done()
+    handler.join()
+
+
+def test_a_loop_that_is_interrupted_is_not_done(images, ledger):
+    """Ctrl-C comes while the model learns from the last answer."""
+    labeler, interrupt = Labeler(ledger), True
+
+    def loop():
+        yield images.take([0])
+        if interrupt:
+            raise KeyboardInterrupt
+
+    tab = Viewer(labeler)
+    labeler.play(loop)
+    with pytest.raises(KeyboardInterrupt):
+        tab.label(tab.next(), 0)
+    with pytest.raises(NotDoneError, match="The loop has stopped: KeyboardInterrupt"):
+        labeler.must_be_done()
+    interrupt = False
+    labeler.play(loop)
+    labeler.must_be_done()
 
 
 def test_after_a_failure_undo_starts_the_loop_again(images, ledger):
@@ -271,7 +310,7 @@ def test_after_a_failure_undo_starts_the_loop_again(images, ledger):
     labeler, got = Labeler(ledger), []
 
     def loop():
-        if (labeler.label(images.take(range(2))) < 0).all():
+        if ((yield images.take(range(2))) < 0).all():
             raise ValueError("there are no labels to fit on")
         got.append(True)
 
@@ -281,12 +320,13 @@ def test_after_a_failure_undo_starts_the_loop_again(images, ledger):
         tab.do("cannot tell", image=tab.next(), milliseconds=5)
     with pytest.raises(NotDoneError, match="The loop has stopped: ValueError: there are no labels"):
         labeler.must_be_done()
-    assert tab.do("undo")["note"] == "Taken back."
+    assert tab.do("undo")["note"].startswith("Taken back.")
     tab.label(tab.next(), 1)
-    wait_for(lambda: got)
+    labeler.must_be_done()
+    assert got
 
 
-def test_running_all_cells_again_ends_the_loop_before_and_waits_for_what_is_known(images, ledger, tmp_path):
+def test_running_all_cells_again_ends_the_loop_before_and_takes_what_is_known(images, ledger, tmp_path):
     def run_cells(results):
         again = Ledger(tmp_path / "labels.db", images.classes)
         labeler = Labeler(again, "ann")
@@ -300,41 +340,41 @@ def test_running_all_cells_again_ends_the_loop_before_and_waits_for_what_is_know
     for _ in range(12):
         image = tab.next()
         tab.label(image, truth[image])
-    thread = before._thread
     after = run_cells(second)
-    thread.join(10)
-    assert not thread.is_alive()
+    assert tab.do("next")["image"] is None, "the widget of before asks nothing more"
+    assert "stopped" in before.widget.status
     with pytest.raises(NotDoneError, match="waits for your answers"):
         after.must_be_done()
     Viewer(after).label_all(truth)
-    wait_for(lambda: second)
     assert not first
-    # All is known now: nothing is asked, and the cells below wait until it is computed.
+    # All is known now: nothing is asked.
     run_cells(third).must_be_done()
     assert third[0].labels.tolist() == second[0].labels.tolist()
 
 
 def test_a_ledger_that_is_locked_for_a_while_does_not_end_the_loop(images, ledger, monkeypatch):
-    labeler, got, waiting = Labeler(ledger), [], ledger.waiting
+    labeler, got, answers = Labeler(ledger), [], ledger.answers
     tab = Viewer(labeler)
-    labeler.play(lambda: got.append(labeler.label(images.take(range(1)))))
-    image = tab.next()
+    labeler.play(lambda: ask(images.take(range(1)), got))
 
     def locked(*arguments):
         raise LedgerError("labels.db cannot be used: another program keeps it locked")
 
-    monkeypatch.setattr(ledger, "waiting", locked)
-    wait_for(lambda: "keeps it locked" in labeler.widget.status)
-    monkeypatch.setattr(ledger, "waiting", waiting)
-    tab.label(image, 2)
-    wait_for(lambda: got)
+    monkeypatch.setattr(ledger, "answers", locked)
+    heard = tab.label(tab.next(), 2)
+    assert heard["kind"] == "trouble"
+    assert "keeps it locked" in heard["note"]
+    assert not got
+    monkeypatch.setattr(ledger, "answers", answers)
+    tab.do("next")
+    assert got[0].tolist() == [2]
 
 
 def test_the_name_of_a_sub_folder_is_not_shown_for_it_may_be_the_answer(ledger, images):
     named = replace(images, names=tuple(f"cat/photos/{i}.png" for i in range(60)))
     labeler = Labeler(ledger)
     tab = Viewer(labeler)
-    labeler.play(lambda: labeler.label(named))
+    labeler.play(lambda: ask(named, []))
     tab.next()
     assert tab.heard[-1]["name"] == "0.png"
 
@@ -342,7 +382,7 @@ def test_the_name_of_a_sub_folder_is_not_shown_for_it_may_be_the_answer(ledger, 
 def test_a_ledger_that_cannot_be_written_keeps_the_image_and_says_why(images, ledger, monkeypatch):
     labeler = Labeler(ledger)
     tab = Viewer(labeler)
-    labeler.play(lambda: labeler.label(images))
+    labeler.play(lambda: ask(images, []))
     image = tab.next()
     ledger._record._db.execute("pragma max_page_count = 1")  # as small as it is, so the disk is full
     ledger._record._db.execute("pragma query_only = on")
@@ -355,28 +395,46 @@ def test_a_ledger_that_cannot_be_written_keeps_the_image_and_says_why(images, le
 
 
 def test_starting_the_loop_again_ends_the_one_before(images, ledger):
-    labeler, threads, got = Labeler(ledger), [], []
-
-    def loop():
-        threads.append(threading.current_thread())
-        got.append(labeler.label(images.take(range(2))))
-
+    labeler, got = Labeler(ledger), []
     tab = Viewer(labeler)
-    labeler.play(loop)
-    first = tab.next()
-    labeler.play(loop)
-    threads[0].join(5)
-    assert not threads[0].is_alive()
-    wait_for(lambda: len(threads) == 2)
+    for _ in range(2):
+        labeler.play(lambda: ask(images.take(range(2)), got))
+        assert tab.next() == images.digests[0]
     tab.label_all(dict.fromkeys(images.digests, 0))
-    wait_for(lambda: got)
-    assert first == images.digests[0]
     assert len(got) == 1
 
 
-def test_asking_a_person_while_the_cell_runs_is_refused(images, ledger):
-    with pytest.raises(RuntimeError, match=r"put the loop into a function .* `labeler.play\(function\)`"):
-        Labeler(ledger).label(images)
+def test_a_loop_that_cannot_be_answered_says_how_to_write_it(images, ledger):
+    labeler, person = Labeler(ledger), SimulatedPerson(ledger)
+
+    def loop():
+        yield images.take([0])
+        labeler.label(images.take([1]))
+
+    with pytest.raises(OracleError, match=r"put the loop into a function.*`yield`.*labeler.play\(function\)"):
+        labeler.play(lambda: labeler.label(images.take([1])))
+    Viewer(labeler)
+    person.label(images.take([0]))
+    labeler.play(loop)
+    with pytest.raises(NotDoneError, match=r"has stopped: nobody can answer .* `yield` the images"):
+        labeler.must_be_done()
+    with pytest.raises(OracleError, match="yields nothing; put `labels = yield images` into it"):
+        person.play(lambda: person.label(images.take([1])))
+
+
+def test_a_copy_of_a_learner_asks_in_its_own_name(images, ledger):
+    """After a fit that the original does not make, its questions are those of another round."""
+    results, person = [], SimulatedPerson(ledger)
+    person.play(lambda: learn(person, images, results))
+    (learner,) = results
+    other = learner.copy()
+    other.fit(verbose=False)
+    batch = other.oracle.next_batch(4)
+    assert batch.round == 5
+    assert learner.oracle.next_batch(4).round == 4
+    other.label_manually(4)
+    assert [event.round for event in ledger.events()][-4:] == [5] * 4
+    assert np.array_equal(batch.guess(0), other.predict_proba(learner.unlabeled[:1])[0])
 
 
 def test_error_rates_and_unknown_labels_are_refused(images, ledger):
