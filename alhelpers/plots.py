@@ -95,7 +95,8 @@ def sheet(
     # One picture of all of them: an axes for each would take ten times as long to draw.
     row = height + round(height * (0.5 if any(captions) else 0.2))
     column = width + round(width * 0.15)
-    paper = images.min() if ink and images.ndim == 3 else 255
+    white = 255 if images.dtype == np.uint8 else 1  # floats go from 0 to 1
+    paper = images.min() if ink and images.ndim == 3 else white
     canvas = np.full((rows * row, columns * column, *images.shape[3:]), paper, images.dtype)
     figure = Picture(alt, 0.8 * columns, 0.8 * columns * canvas.shape[0] / canvas.shape[1])
     axes = figure.subplots()

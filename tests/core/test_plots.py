@@ -1,5 +1,7 @@
 """Figures draw the arrays they are given, carry them along, and say in words what they show."""
 
+import io
+
 import matplotlib.image
 import numpy as np
 import pytest
@@ -44,6 +46,15 @@ def test_a_figure_is_a_picture_with_words_and_numbers(name):
     if name != "sheet":
         labelled = [axes for axes in figure.axes if axes.get_xlabel() or axes.get_ylabel()]
         assert labelled, "no axis says what it shows"
+
+
+@pytest.mark.parametrize("colours", [(), (3,)])
+def test_bright_images_look_the_same_as_floats_and_as_grey_levels(colours):
+    x = rng.integers(0, 255, (3, 8, 8, *colours), dtype=np.uint8)
+    levels, floats = (plots.sheet(images, ["", "", ""], "Three", ink=False) for images in (x, x / 255))
+    one, other = (matplotlib.image.imread(io.BytesIO(figure.png())) for figure in (levels, floats))
+    assert np.abs(one - other).max() < 0.01
+    assert one.std() > 0.1, "there is something to see"
 
 
 def test_curves_and_levels_are_drawn_as_given():
