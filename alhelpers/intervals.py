@@ -14,9 +14,11 @@ class Interval(NamedTuple):
     low: float
     high: float
 
-    def points(self) -> str:
-        """A difference of accuracies in words, in percentage points."""
-        return f"{100 * self.estimate:+.2f} points ({100 * self.low:+.2f} to {100 * self.high:+.2f})"
+    def points(self, digits: int = 2) -> str:
+        """A difference of accuracies in words, in percentage points with that many decimals."""
+        # Rounded first, or -0.001 would read -0.00.
+        estimate, low, high = (f"{round(100 * part, digits) + 0.0:+.{digits}f}" for part in self)
+        return f"{estimate} points ({low} to {high})"
 
     def percent(self) -> str:
         """An accuracy in words."""

@@ -79,7 +79,7 @@ class Monitor:
             return line
         batch = row.n_labels - self.rows[-2].n_labels
         line += f"; {100 * row.changed:.1f} % of answers changed, kappa {row.kappa:.3f}"
-        line += f"; next {'ten' if batch == 10 else batch or 'batch'}: {_points(row.next_gain)}"
+        line += f"; next {'ten' if batch == 10 else batch or 'batch'}: {row.next_gain.points(1)}"
         if self.stable:
             line += f"; settled: mean kappa of {self._window} rounds at least {self._threshold:g}"
         return line
@@ -89,7 +89,7 @@ class Monitor:
         for row in self.rows:
             line = f"{row.n_labels:>6,}{row.minutes:>7.1f}  {_percent(row.accuracy):<28}"
             if row.round > 1:
-                gain = _points(row.next_gain).replace(" points", "")
+                gain = row.next_gain.points(1).replace(" points", "")
                 line += f"{100 * row.changed:>6.1f} %{row.kappa:>7.3f}  {gain}"
             lines.append(line.rstrip())
         return "\n".join(lines)
@@ -98,9 +98,3 @@ class Monitor:
 def _percent(share: Interval, on: str = "") -> str:
     estimate, low, high = (f"{100 * part:.1f}" for part in share)
     return f"{estimate} % right ({low} to {high}{on})"
-
-
-def _points(gain: Interval) -> str:
-    # Rounded first, or −0.04 would read −0.0.
-    estimate, low, high = (f"{round(100 * part, 1) + 0.0:+.1f}".replace("-", "−") for part in gain)
-    return f"{estimate} points ({low} to {high})"
