@@ -79,24 +79,35 @@ class Images:
     def split(self, n_check: int, n_stop: int, seed: int = 0) -> tuple["Images", "Images", "Images"]:
         """Three random parts: n_check images, n_stop others, and the rest as a pool.
 
-        Chance goes by seed and digest, so that equal images stay together (which may add some to a part), and
-        images added later leave nearly all others where they were.
+        Chance goes by seed and digest, so that equal images stay together, and images added later leave nearly
+        all others where they were. Equal images that are too many for what a part still lacks go to a later
+        one.
 
-        Raises ImagesError if no image would be left for the pool.
+        Raises ImagesError if no image would be left for the pool, or equal images leave too few for a part.
         """
-        place = [hashlib.sha256(f"{seed} {digest}".encode()).digest() for digest in self.digests]
-        order = sorted(range(len(self)), key=place.__getitem__)
-        ends = [n_check, n_check + n_stop]
-        for k, end in enumerate(ends):
-            while 0 < end < len(self) and place[order[end]] == place[order[end - 1]]:
-                end += 1
-            ends[k] = end
-        if ends[1] >= len(self):
+        if n_check + n_stop >= len(self):
             raise ImagesError(
                 f"n_check {n_check:,} and n_stop {n_stop:,} leave none of {len(self):,} images to choose; "
                 "give smaller ones, such as a tenth of the images each"
             )
-        return self.take(order[: ends[0]]), self.take(order[ends[0] : ends[1]]), self.take(order[ends[1] :])
+        place = {digest: hashlib.sha256(f"{seed} {digest}".encode()).digest() for digest in self.digests}
+        equal: dict[str, list[int]] = {digest: [] for digest in sorted(place, key=place.__getitem__)}
+        for i, digest in enumerate(self.digests):
+            equal[digest].append(i)
+        parts = []
+        for name, n in (("n_check", n_check), ("n_stop", n_stop)):
+            part: list[int] = []
+            for digest, indices in list(equal.items()):
+                if len(part) + len(indices) <= n:
+                    part += equal.pop(digest)
+            if len(part) < n:
+                raise ImagesError(
+                    f"{name} is {n:,} and only {len(part):,} images are left for it, since equal images stay "
+                    f"together and {max(map(len, equal.values())):,} are; delete copies, or give less"
+                )
+            parts.append(part)
+        parts.append([i for indices in equal.values() for i in indices])
+        return tuple(self.take(part) for part in parts)
 
     def picture(self, i: int) -> bytes:
         """Image i for the screen: a PNG of the original, upright, reduced to 512 pixels a side if larger.

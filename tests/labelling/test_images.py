@@ -422,3 +422,16 @@ def test_a_split_loses_and_repeats_no_image_and_leaves_a_pool():
     assert parts[0].digests == images.split(5, 8, seed=1)[0].digests != images.split(5, 8, seed=2)[0].digests
     with pytest.raises(ImagesError, match="n_check 12 and n_stop 8 leave none of 20 images to choose"):
         images.split(12, 8)
+
+
+def test_equal_images_stay_together_and_every_part_has_as_many_as_asked_for():
+    x = np.arange(40 * 4, dtype=np.uint8).reshape(40, 2, 2)
+    x[10:] = x[10]  # thirty of the forty are equal
+    images = load_images(x)
+    for seed in range(5):
+        parts = images.split(5, 4, seed)
+        assert [len(part) for part in parts] == [5, 4, 31]
+        assert sorted(sum((part.digests for part in parts), ())) == sorted(images.digests)
+        assert not set(parts[0].digests) & set(parts[1].digests)
+    with pytest.raises(ImagesError, match=r"n_stop is 10 and only 0 .* 30 are; delete copies"):
+        images.split(10, 10)
