@@ -79,9 +79,9 @@ class Images:
     def split(self, n_check: int, n_stop: int, seed: int = 0) -> tuple["Images", "Images", "Images"]:
         """Three random parts: n_check images, n_stop others, and the rest as a pool.
 
-        Chance goes by seed and digest, so that equal images stay together, and images added later leave nearly
-        all others where they were. Equal images that are too many for what a part still lacks go to a later
-        one.
+        Chance goes by seed and digest, so that equal images stay together, and images added later leave
+        nearly all others where they were. Equal images that are too many for what a part still lacks go to a
+        later one.
 
         Raises ImagesError if no image would be left for the pool, or equal images leave too few for a part.
         """

@@ -1,0 +1,42 @@
+"""Notebook 11 with fewer images and other budgets than the committed one, to its end."""
+
+import nbformat
+import pytest
+from PIL import Image
+
+from alhelpers import load_mnist
+from alhelpers.running import notebooks as run
+
+
+@pytest.fixture
+def few_digits(tmp_path):
+    """A folder of 26 digits, in a sub-folder for each of two classes."""
+    digits = load_mnist(26, 1)
+    for k, (x, y) in enumerate(zip(digits.x_pool, digits.y_pool, strict=True)):
+        folder = tmp_path / "digits" / ("low" if y < 5 else "high")
+        folder.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(x).save(folder / f"{k}.png")
+    return str(tmp_path / "digits")
+
+
+def labels_after_each_round(tmp_path, **parameters):
+    """Run the notebook and read the number of labels from each line that it tells whoever labels."""
+    path = tmp_path / "executed.ipynb"
+    notebook = run.NOTEBOOKS / "11_label_it_yourself.ipynb"
+    error = run.execute_notebook(notebook, path, {"n_draws": 5, **parameters}, tmp_path)
+    assert error is None
+    cells = nbformat.read(path, as_version=4).cells
+    (outputs,) = (
+        cell.outputs for cell in cells if "oracle.play(" in cell.source and cell.cell_type == "code"
+    )
+    said = "".join(output.text for output in outputs)
+    return [int(line.split(" labels")[0]) for line in said.splitlines()]
+
+
+def test_a_budget_that_is_no_multiple_of_the_batch_is_spent_to_the_last_label(tmp_path):
+    rounds = labels_after_each_round(tmp_path, n_pool=100, n_check=10, n_stop=20, label_budget=25)
+    assert rounds == [10, 20, 25]
+
+
+def test_a_pool_of_less_than_a_batch_is_labelled_and_the_cells_below_run(tmp_path, few_digits):
+    assert labels_after_each_round(tmp_path, folder=few_digits, n_check=10, n_stop=10) == [6]
