@@ -13,7 +13,7 @@ from alhelpers.labelling.record import Record
 class Answers:
     """The state that a record leads to, event by event. A person's answer stands until it is undone.
 
-    In memory only: `after` brings it up to what the file holds, within a transaction of the record.
+    In memory only: `updated_from` brings it up to what the file holds, within a transaction of the record.
     """
 
     def __init__(self) -> None:
@@ -21,14 +21,14 @@ class Answers:
         self._standing: dict[str, dict[str, Event]] = {}  # by image, then person; no image without an answer
         self._skips: dict[str, dict[str, list[int]]] = {}  # by person, then image; ids of those not undone
 
-    def after(self, record: Record) -> "Answers":
+    def updated_from(self, record: Record) -> "Answers":
         """This state with all that any process has recorded since."""
         if self._last is None:
             events = record.events()
         else:
             last, *events = record.events(self._last.id) or [None]
             if last != self._last:  # an older copy of the file was put back, or the last commit failed
-                return Answers().after(record)
+                return Answers().updated_from(record)
         for event in events:
             self.add(event)
         return self
@@ -52,7 +52,7 @@ class Answers:
                 del self._skips[who][image]
         self._last = event
 
-    def to(self, image: str) -> dict[str, Event]:
+    def of_image(self, image: str) -> dict[str, Event]:
         """The answers to an image that stand, by person."""
         return self._standing.get(image, {})
 

@@ -84,7 +84,7 @@ def check_classes(classes: Sequence[str]) -> None:
             raise LedgerError(f"the class {name!r} is given twice; give each name once")
 
 
-def whole(what: str, value: object) -> int:
+def whole_number(what: str, value: object) -> int:
     """A whole number from 0 up, also one that a file has as text or float. Raises LedgerError for another."""
     try:
         number = int(value)
@@ -95,7 +95,7 @@ def whole(what: str, value: object) -> int:
     return number
 
 
-def utc(when: object) -> str:
+def utc_text(when: object) -> str:
     """Now, or a moment given as datetime or text, as the record has it. Raises LedgerError for another."""
     try:
         moment = datetime.now(UTC) if when is None else when

@@ -88,7 +88,7 @@ def import_rows(rows: list[dict[str, Any]], labeller: str | None, record: Record
             first = first_row.setdefault((image, who), number)
             if first != number:
                 raise LedgerError(f"data row {first} has this image and labeller too; delete one of them")
-            known = answers.to(image).get(who)
+            known = answers.of_image(image).get(who)
             if known is not None and known.label != label:
                 raise LedgerError(
                     f"{who!r} says {label or UNSURE!r} here, {known.label or UNSURE!r} in the "

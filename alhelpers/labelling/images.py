@@ -117,8 +117,8 @@ class Images:
         original = self.originals[i]
         if isinstance(original, str):
             picture, digest = None, None
-            with _quietly(), contextlib.suppress(Exception):  # see load_images on Exception
-                picture, digest = _read(original, SCREEN_SIDE)
+            with _without_warnings(), contextlib.suppress(Exception):  # see load_images on Exception
+                picture, digest = _read_image(original, SCREEN_SIDE)
             if digest != self.digests[i]:
                 picture = Image.fromarray(self.x[i])
         else:
@@ -175,7 +175,7 @@ def load_images(
     ImagesError
         If there is no usable image, or arrays, labels, classes or size cannot be used; one sentence.
     """
-    frame = None if size is None else _frame(size)
+    frame = None if size is None else _check_size(size)
     if isinstance(classes, str):
         classes = [name.strip() for name in classes.split(",") if name.strip()] or None
     classes = None if classes is None else _check_classes(classes)
@@ -190,14 +190,14 @@ def load_images(
         return _from_folder(path, frame or (SIDE, SIDE), bool(colour), labels is None, classes)
     if path.suffix.lower() != ".npz" or not os.path.isfile(path):
         raise ImagesError(f"{str(path)!r} is no folder and no .npz file; give one of these, or an array")
-    x, y = _unpack(path)
+    x, y = _read_npz(path)
     return _from_array(x, frame, colour, y if labels is None else labels, classes)
 
 
 def _from_folder(
     folder: Path, frame: tuple[int, int], colour: bool, labelled: bool, classes: Sequence[str] | None
 ) -> Images:
-    files, broken = _find(folder)
+    files, broken = _find_images(folder)
     if not files:
         why = f"{broken[0][0]!r} cannot be read: {broken[0][1]}" if broken else "give another folder"
         raise ImagesError(f"{str(folder)!r} holds no .png, .jpg or .jpeg file; {why}")
@@ -205,14 +205,14 @@ def _from_folder(
     labels = [name.split("/")[0] if labelled and "/" in name else None for name, _ in files]
     if classes is not None:
         labels = [label if label in classes else None for label in labels]
-    known, classes = _number(labels, classes)
+    known, classes = _labels_as_numbers(labels, classes)
     x = np.empty((len(files), *frame, 3)[: 4 if colour else 3], np.uint8)
     good, digests = [], []
-    with _quietly():
+    with _without_warnings():
         for i, (name, path) in enumerate(progress(files, "Reading images")):
             try:
-                image, digest = _read(path, 2 * max(frame))
-                x[len(good)] = _fit(image, frame, colour)
+                image, digest = _read_image(path, 2 * max(frame))
+                x[len(good)] = _fit_into_frame(image, frame, colour)
             except Exception as problem:  # of any type: Pillow's decoders raise whatever they stumble over
                 broken.append((name, _reason(problem)))
             else:
@@ -227,7 +227,7 @@ def _from_folder(
     return Images(x[: len(good)], names, tuple(digests), known[good], classes, paths, tuple(broken))
 
 
-def _find(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
+def _find_images(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
     """All image files, as (name, path) by name; all folders that cannot be read, as (name, reason)."""
     root = os.path.abspath(folder)  # pictures are wanted later, perhaps after a change of folder
     paths, unreadable, seen = [], [], {os.path.realpath(root)}
@@ -240,8 +240,8 @@ def _find(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
                 below.append(name)
                 seen.add(real)
         folders[:] = below
-    named = [(_name(path, root), path) for path in paths]
-    broken = [(_name(problem.filename, root), _reason(problem)) for problem in unreadable]
+    named = [(_name_below(path, root), path) for path in paths]
+    broken = [(_name_below(problem.filename, root), _reason(problem)) for problem in unreadable]
     return sorted(named), sorted(broken)
 
 
@@ -249,7 +249,7 @@ def _is_image(name: str) -> bool:
     return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
 
 
-def _name(path: str, root: str) -> str:
+def _name_below(path: str, root: str) -> str:
     """The path below root as text that JSON and SQLite take, the same on every system."""
     name = os.fsencode(Path(path).relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
     return unicodedata.normalize("NFC", name)
@@ -264,17 +264,17 @@ def _reason(problem: Exception) -> str:
 
 
 @contextlib.contextmanager
-def _quietly() -> Iterator[None]:
+def _without_warnings() -> Iterator[None]:
     """Without the warnings that Pillow gives about files."""
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", module="PIL")
         yield
 
 
-def _read(path: str, least: int) -> tuple[Image.Image, str]:
+def _read_image(path: str, min_side: int) -> tuple[Image.Image, str]:
     """The image in a file, upright, on white, 8-bit grey or RGB; and the SHA-256 of the file.
 
-    A JPEG file may come reduced, with neither side below `least`. Raises all sorts of exceptions.
+    A JPEG file may come reduced, with neither side below `min_side`. Raises all sorts of exceptions.
     """
     status = os.stat(path)
     if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
@@ -284,14 +284,14 @@ def _read(path: str, least: int) -> tuple[Image.Image, str]:
     with open(path, "rb") as file:
         digest = hashlib.file_digest(file, "sha256").hexdigest()
         with Image.open(file, formats=("PNG", "JPEG")) as image:
-            image.draft(None, (least, least))
+            image.draft(None, (min_side, min_side))
             image.load()
             with contextlib.suppress(Exception):  # damaged EXIF data need not matter
                 ImageOps.exif_transpose(image, in_place=True)
-            return _plain(image), digest
+            return _to_grey_or_rgb(image), digest
 
 
-def _plain(image: Image.Image) -> Image.Image:
+def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I"):  # 16 bits, which Pillow would clip
         levels = np.asarray(image).astype(np.uint32)
         grey = ((levels + 128) // 257).astype(np.uint8)
@@ -305,7 +305,7 @@ def _plain(image: Image.Image) -> Image.Image:
     return image.convert("L" if image.mode in ("1", "L") else "RGB")
 
 
-def _fit(image: Image.Image, frame: tuple[int, int], colour: bool) -> np.ndarray:
+def _fit_into_frame(image: Image.Image, frame: tuple[int, int], colour: bool) -> np.ndarray:
     """The image in a frame of that height and width, by the rule of `load_images`."""
     image = image.convert("RGB" if colour else "L")
     scale = min(frame[0] / image.height, frame[1] / image.width)
@@ -337,7 +337,7 @@ def _from_array(
     labels = np.array(labels, dtype=object)
     if labels.shape != (n,):
         raise ImagesError(f"labels has shape {labels.shape}; give ({n},), one label for each image")
-    known, classes = _number(labels.tolist(), classes)
+    known, classes = _labels_as_numbers(labels.tolist(), classes)
     originals = np.empty(source.shape, np.uint8)
     for i, image in enumerate(source):  # one at a time, for the memory that floats take
         originals[i] = image if image.dtype == np.uint8 else np.rint(image * 255)
@@ -348,11 +348,11 @@ def _from_array(
     if (frame, colour) != (originals.shape[1:3], is_colour):
         x = np.empty((n, *frame, 3)[: 4 if colour else 3], np.uint8)
         for i, image in enumerate(progress(originals, "Resizing images")):
-            x[i] = _fit(Image.fromarray(image), frame, colour)
+            x[i] = _fit_into_frame(Image.fromarray(image), frame, colour)
     return Images(x, tuple(f"image {i}" for i in range(n)), digests, known, classes, tuple(originals))
 
 
-def _unpack(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
+def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     """The images and, if there are any, the labels in a .npz file."""
     try:
         if not zipfile.is_zipfile(path):  # NumPy would suggest to unpickle whatever it is
@@ -373,7 +373,7 @@ def _unpack(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
     return x, y
 
 
-def _number(labels: list, classes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
+def _labels_as_numbers(labels: list, classes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels as indices into classes, int64 of shape (n,), and the classes."""
     given = [label for label in labels if not (label is None or label == -1)]
     numbers = all(isinstance(label, Integral) and not isinstance(label, bool) for label in given)
@@ -413,7 +413,7 @@ def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(map(str, names))
 
 
-def _frame(size: int | tuple[int, int]) -> tuple[int, int]:
+def _check_size(size: int | tuple[int, int]) -> tuple[int, int]:
     sides = size if isinstance(size, tuple | list) else (size, size)
     if len(sides) != 2 or not all(
         isinstance(side, Integral) and not isinstance(side, bool) and 1 <= side <= MOST_SIDE for side in sides

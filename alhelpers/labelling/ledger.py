@@ -42,7 +42,7 @@ class Ledger(LedgerReader):
             raise
 
     def claim(self, look: Look) -> str | None:
-        """The next image for a viewer, who then has it for LEASE seconds; None if there is none just now.
+        """The next image for a viewer, who then has it for LEASE_SECONDS; None if there is none just now.
 
         It is the one the viewer has already, if that is among those of the look, still waits, and nobody else
         took it after the lease: so a look at that image alone keeps what is looked at for long. Otherwise it
@@ -81,7 +81,7 @@ class Ledger(LedgerReader):
             )
         with self._transaction(write=True) as answers:
             event = self._record.event(image, action, label, look.who, look.round, milliseconds)
-            for known in answers.to(image).values():
+            for known in answers.of_image(image).values():
                 if not look.again or known.who == look.who:
                     raise AlreadyAnswered(
                         f"image {image[:12]}… was answered, {known.label or UNSURE!r} by {known.who!r}; "
@@ -100,7 +100,9 @@ class Ledger(LedgerReader):
         imported one. The viewer then has the image unless another has; somebody else may have answered it.
         """
         with self._transaction(write=True) as answers:
-            undone = self._record.last_act(look.who) if image is None else answers.to(image).get(look.who)
+            undone = (
+                self._record.last_act(look.who) if image is None else answers.of_image(image).get(look.who)
+            )
             if undone is None:
                 return None
             event = self._record.event(undone.image, UNDO, None, look.who, look.round)

@@ -30,7 +30,7 @@ class Batch:
     Attributes
     ----------
     images : what to ask about
-    round : a number that the ledger keeps beside the answers; 0 for images that no learner chose
+    round : a number that the ledger keeps with the answers; 0 for images that no learner chose
     guess : the model's opinion, for a person who wants to see it; None if it has learned nothing yet
     """
 

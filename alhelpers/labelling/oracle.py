@@ -26,7 +26,7 @@ class LedgerOracle:
     Parameters
     ----------
     ledger : where the answers go, and where they are looked for first
-    labeller : the name that stands beside them
+    labeller : the name that the ledger keeps with them
     again : for a second opinion: ask about images too that somebody else has answered
     """
 

@@ -60,7 +60,7 @@ class LedgerReader:
     def who_answered(self, image: str) -> set[str]:
         """Those whose answer to an image stands, a label or "cannot tell"."""
         with self._transaction() as answers:
-            return set(answers.to(image))
+            return set(answers.of_image(image))
 
     def labels_of(self, who: str) -> dict[str, int]:
         """A person's labels that stand, class number by image. What they cannot tell is left out."""
@@ -112,7 +112,7 @@ class LedgerReader:
         with self._record.transaction(write):
             # Whatever goes wrong within, such as Ctrl-C between two lines, the next one begins anew.
             answers, self._answers = self._answers, Answers()
-            answers = answers.after(self._record)
+            answers = answers.updated_from(self._record)
             yield answers
             self._answers = answers
 

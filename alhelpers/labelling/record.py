@@ -22,12 +22,12 @@ from alhelpers.labelling.events import (
     Look,
     check_classes,
     check_name,
-    utc,
-    whole,
+    utc_text,
+    whole_number,
 )
 
-LEASE, BUSY_SECONDS = 10.0, 5.0
-"""Seconds that a viewer has an image unless that is renewed, and to wait for a locked file."""
+LEASE_SECONDS, BUSY_SECONDS = 10.0, 5.0
+"""How long a viewer has an image unless that is renewed, and how long a locked file is waited for."""
 PAUSE = 60_000
 """Milliseconds. Whoever took longer for an image was away: it counts as this long in `Ledger.minutes`."""
 
@@ -48,7 +48,7 @@ SCHEMA = (
     f"pragma user_version = {VERSION}",
 )
 SAFE = "what was recorded before is safe"
-TROUBLE = {
+ADVICE = {
     sqlite3.SQLITE_FULL: f"the disk is full; free some space and go on, {SAFE}",
     sqlite3.SQLITE_IOERR: f"the disk fails or is full; see to it and go on, {SAFE}",
     sqlite3.SQLITE_BUSY: f"another program keeps it locked; close that one and go on, {SAFE}",
@@ -137,9 +137,9 @@ class Record:
         if label is not None and label not in self.classes:
             raise LedgerError(f"the label is {label!r}; give one of {', '.join(map(repr, self.classes))}")
         check_name("the person", who)
-        round = whole("the round", round)
-        milliseconds = None if milliseconds is None else whole("milliseconds", milliseconds)
-        return Event(0, image, action, label, who, utc(when), round, milliseconds)
+        round = whole_number("the round", round)
+        milliseconds = None if milliseconds is None else whole_number("milliseconds", milliseconds)
+        return Event(0, image, action, label, who, utc_text(when), round, milliseconds)
 
     def last_act(self, who: str) -> Event | None:
         """What a person did last and has not taken back: a label, a "cannot tell" or a skip."""
@@ -174,16 +174,16 @@ class Record:
         return {
             image
             for image, who, until in rows
-            if (who == look.who or not look.again) and 0 < until - now <= 2 * LEASE
+            if (who == look.who or not look.again) and 0 < until - now <= 2 * LEASE_SECONDS
         }
 
     def hold(self, look: Look, image: str | None) -> None:
-        """Give an image to the viewer for LEASE seconds, in place of the one it has; None just takes that."""
+        """Give the viewer an image for LEASE_SECONDS in place of the one it has; None takes that away."""
         now = time.time()
         # A viewer that was away may still come back to its image, but not next week.
         self._db.execute("delete from claim where viewer = ? or until < ?", (look.viewer, now - 3600))
         if image is not None:
-            row = (look.viewer, image, look.who, now + LEASE)
+            row = (look.viewer, image, look.who, now + LEASE_SECONDS)
             self._db.execute("insert into claim values (?, ?, ?, ?)", row)
 
     # The file
@@ -214,7 +214,7 @@ class Record:
                 code, reason = getattr(problem, "sqlite_errorcode", 0), str(problem)
                 if "closed database" in reason:
                     reason = "it has been closed; open the ledger anew"
-                reason = TROUBLE.get(code) or TROUBLE.get(code & 0xFF) or reason
+                reason = ADVICE.get(code) or ADVICE.get(code & 0xFF) or reason
                 raise LedgerError(f"{self.file} cannot be used: {reason}") from None
 
     def _open(self, classes: tuple[str, ...]) -> None:

@@ -32,7 +32,7 @@ function render({ model, el }) {
   let patience, closed = false;
   const urls = new Map(); // by digest, of the image on show and those after it: what is next is decoded already
 
-  // ---- What there is to see
+  // ---- The elements
 
   const root = make("div", "al-label", "", {
     role: "group", "aria-label": "Label images", tabindex: 0, "data-lm-suppress-shortcuts": "true",
@@ -150,8 +150,8 @@ function render({ model, el }) {
     model.send({ view, has: [...urls.keys()], ...content });
   }
 
-  // What needs no answer may go unheard: a kernel that has ended is told of when the person does something.
-  function whisper(kind) {
+  // What needs no answer may go reportNoAnswer: a kernel that has ended is told of when the person does something.
+  function trySend(kind) {
     try {
       send({ kind, image: shown });
     } catch {}
@@ -160,16 +160,16 @@ function render({ model, el }) {
   function answer(action, label = null) {
     if (sent !== null || (shown === null && action !== "undo")) return;
     sent = { kind: action, image: shown, label, milliseconds: Math.round(performance.now() - since) };
-    patience = setTimeout(unheard, model.get("asking") ? PATIENCE : LEARNING);
+    patience = setTimeout(reportNoAnswer, model.get("asking") ? PATIENCE : LEARNING);
     try {
       send(sent);
     } catch {
-      unheard(); // the kernel has ended, or was started again
+      reportNoAnswer(); // the kernel has ended, or was started again
     }
     refresh();
   }
 
-  function unheard() {
+  function reportNoAnswer() {
     clearTimeout(patience);
     sent = null;
     say("The kernel does not answer. All answers before this one are kept; this one may not be. If the kernel " +
@@ -201,21 +201,21 @@ function render({ model, el }) {
     if (event.target.closest("button, .al-log") === null) root.focus({ preventScroll: true });
   });
   model.on("msg:custom", receive);
-  const onBatch = () => whisper("next");
+  const onBatch = () => trySend("next");
   model.on("change:batch", onBatch);
   model.on("change:status change:log", refresh);
   const idle = () => !document.hidden && sent === null;
   const timers = [
-    setInterval(() => idle() && shown !== null && whisper("hold"), HOLD),
-    setInterval(() => idle() && shown === null && model.get("asking") && whisper("next"), POLL),
+    setInterval(() => idle() && shown !== null && trySend("hold"), HOLD),
+    setInterval(() => idle() && shown === null && model.get("asking") && trySend("next"), POLL),
   ];
   refresh();
-  whisper("next");
+  trySend("next");
 
   return () => {
     if (closed) return;
     closed = true;
-    whisper("leave");
+    trySend("leave");
     timers.forEach(clearInterval);
     clearTimeout(patience);
     urls.forEach((url) => URL.revokeObjectURL(url));

@@ -68,7 +68,7 @@ class Labeler(LedgerOracle):
     ledger : Ledger
         Keeps the answers. Several people, tabs and kernels can share one: each image is answered once.
     labeller : str
-        Who answers; it stands beside each answer.
+        Who answers: the name that the ledger keeps with each answer.
     again : bool
         For a second opinion: ask about images too that somebody else has answered.
 
@@ -99,8 +99,8 @@ class Labeler(LedgerOracle):
         Raises OracleError if the loop yields nothing.
         """
         key = self.ledger.file.resolve(), self.again
-        if before := self._playing.get(key):
-            before.stop()
+        if previous := self._playing.get(key):
+            previous.stop()
         self._playing[key] = self
         with self._lock:
             self._begin(loop)
@@ -182,11 +182,11 @@ class Labeler(LedgerOracle):
                 self.widget.tell(view, "trouble", note=sentence)
 
     def _handle(self, view: str, message: dict) -> None:
-        kind, image, has = message["kind"], message.get("image"), message.get("has", ())
+        kind, image, loaded = message["kind"], message.get("image"), message.get("has", ())
         look = self._look_at(self._batch) if self._batch else replace(self._look, round=self._round)
         look = replace(look, viewer=view)
         if kind == "next":
-            self._show(view, has, self.ledger.claim(look))
+            self._show(view, loaded, self.ledger.claim(look))
         elif kind == "hold":
             self.ledger.claim(replace(look, among=[image]))
         elif kind == "leave":
@@ -194,7 +194,7 @@ class Labeler(LedgerOracle):
         elif kind == "guess":
             self.widget.tell(view, "guess", note=self._guess(image))
         elif kind == UNDO:
-            self._undo(look, has)
+            self._undo(look, loaded)
         elif kind in (LABEL, SKIP, UNSURE):
             label = self.ledger.classes[message["label"]] if kind == LABEL else None
             try:
@@ -204,21 +204,21 @@ class Labeler(LedgerOracle):
                 following, note = self.ledger.claim(look), "Somebody else was quicker with that one."
                 if self.labeller in self.ledger.who_answered(image):
                     note = "That one had your answer already; Backspace takes the last one back."
-            self._show(view, has, following, note)
+            self._show(view, loaded, following, note)
         else:
             raise ValueError(f"a viewer sent {kind!r}, which nobody understands")
 
-    def _undo(self, look: Look, has: Sequence[str]) -> None:
+    def _undo(self, look: Look, loaded: Sequence[str]) -> None:
         image = self.ledger.undo(look)
         if image is None:
-            self._show(look.viewer, has, self.ledger.claim(look), "Nothing to undo.")
+            self._show(look.viewer, loaded, self.ledger.claim(look), "Nothing to undo.")
         elif image in look.among:
-            self._show(look.viewer, has, image, "Taken back. Here it is again.")
+            self._show(look.viewer, loaded, image, "Taken back. Here it is again.")
         elif self._loop is None:
-            self._show(look.viewer, has, None, "Taken back. Run the cells again to answer anew.")
+            self._show(look.viewer, loaded, None, "Taken back. Run the cells again to answer anew.")
         else:
             self._begin(self._loop.function)
-            self._show(look.viewer, has, None, "Taken back. The rounds since then are computed anew.")
+            self._show(look.viewer, loaded, None, "Taken back. The rounds since then are computed anew.")
 
     def _guess(self, image: str) -> str:
         batch = self._batch
@@ -229,8 +229,8 @@ class Labeler(LedgerOracle):
         first, second = (f"{self.ledger.classes[k]} ({100 * proba[k]:.0f} %)" for k in np.argsort(-proba)[:2])
         return f"The model says {first}, or else {second}."
 
-    def _show(self, view: str, has: Sequence[str], image: str | None, note: str = "") -> None:
-        """Have a viewer show an image, and small those after it; `has` are the ones whose pictures it has."""
+    def _show(self, view: str, loaded: Sequence[str], image: str | None, note: str = "") -> None:
+        """Have a viewer show an image, and small those after it; `loaded` are those whose pictures it has."""
         batch = self._batch
         if not batch or image not in batch.position:
             image, name, following, pictures = None, "", [], {}
@@ -238,7 +238,7 @@ class Labeler(LedgerOracle):
             # Without its sub-folder, which may be the answer.
             name = batch.images.names[batch.position[image]].rsplit("/", 1)[-1]
             following = [digest for digest in self._waiting(batch) if digest != image][:N_PREVIEWS]
-            missing = [digest for digest in (image, *following) if digest not in has]
+            missing = [digest for digest in (image, *following) if digest not in loaded]
             pictures = {digest: batch.images.picture(batch.position[digest]) for digest in missing}
         content = dict(image=image, name=name, next=following, progress=self._progress(), note=note)
         self.widget.tell(view, "show", pictures, **content)

@@ -23,7 +23,7 @@ from alhelpers.data import CANNOT_TELL
 from alhelpers.labelling import record as records
 from alhelpers.labelling.events import LABEL, SKIP, UNSURE, WAITING, AlreadyAnswered, LedgerError, Look
 from alhelpers.labelling.ledger import Ledger
-from alhelpers.labelling.record import BUSY_SECONDS, LEASE
+from alhelpers.labelling.record import BUSY_SECONDS, LEASE_SECONDS
 
 IMAGES = [hashlib.sha256(bytes([k])).hexdigest() for k in range(200)]
 A, B, C, D = IMAGES[:4]
@@ -133,12 +133,12 @@ def test_two_viewers_never_have_the_same_image(ledger, file, monkeypatch):
             other.claim(Look("bob", [A, B], "three", again=True)) == A
         )  # a second opinion may be given meanwhile
         assert other.claim(Look("bob", [], "three")) is None
-        now += 0.9 * LEASE
+        now += 0.9 * LEASE_SECONDS
         assert ledger.claim(Look("ann", [D, A], "one")) == A  # renewed, although D comes first
-        now += 0.9 * LEASE
+        now += 0.9 * LEASE_SECONDS
         assert other.claim(Look("ann", [A], "three")) is None
         assert other.claim(Look("ann", [D, B], "two")) == B  # the lease ran out, but nobody else came
-        now += 0.2 * LEASE
+        now += 0.2 * LEASE_SECONDS
         assert other.claim(Look("ann", [A], "three")) == A
         assert ledger.claim(Look("ann", [A], "one")) is None  # another came
         now -= 3600  # a clock put back keeps no image from people for an hour
