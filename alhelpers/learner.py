@@ -245,7 +245,7 @@ class ActiveLearner:
         return images.reshape(-1, *self.data.x_pool.shape[1:])
 
     def copy(self) -> "ActiveLearner":
-        """Another learner in the same state that goes its own way from here."""
+        """Another learner in the same state that goes its own way from here, and asks for itself."""
         other = copy.copy(self)  # arrays are replaced, never changed in place
         other.model, other.history = copy.copy(self.model), self.history[:]
         other._x_labeled = self._x_labeled.copy()

@@ -86,7 +86,6 @@ class Labeler(LedgerOracle):
         self.widget.on_msg(self._receive)
         self._lock = threading.RLock()  # JupyterLab has messages handled in another thread than cells
         self._loop: RestingLoop | None = None  # None before `play` and after `stop`
-        self._round = 0
 
     def play(self, loop: Loop) -> LabelWidget:
         """Run a loop that asks this person for labels, as far as it gets; return the widget to be shown.
@@ -139,7 +138,7 @@ class Labeler(LedgerOracle):
         return self._loop and self._loop.batch
 
     def _begin(self, function: Loop) -> None:
-        self._loop, self._round, self.widget.log = RestingLoop(function), 0, ""
+        self._loop, self.widget.log = RestingLoop(function), ""
 
     def _go_on(self) -> None:
         """Run the loop as far as the answers carry it."""
@@ -151,7 +150,6 @@ class Labeler(LedgerOracle):
             self._ask_nothing("The model is learning …")
             loop.go_on(labels)
         if loop.batch and not self.widget.asking:
-            self._round = loop.batch.round
             self.widget.status = "Others have the images that are left of this round. Waiting for them …"
             self.widget.asking = True
             self.widget.batch += 1
@@ -183,8 +181,7 @@ class Labeler(LedgerOracle):
 
     def _handle(self, view: str, message: dict) -> None:
         kind, image, loaded = message["kind"], message.get("image"), message.get("has", ())
-        look = self._look_at(self._batch) if self._batch else replace(self._look, round=self._round)
-        look = replace(look, viewer=view)
+        look = replace(self._look_at(self._batch) if self._batch else self._look, viewer=view)
         if kind == "next":
             self._show(view, loaded, self.ledger.claim(look))
         elif kind == "hold":
