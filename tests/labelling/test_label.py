@@ -413,7 +413,6 @@ def test_a_loop_that_cannot_be_answered_says_how_to_write_it(images, ledger):
 
     with pytest.raises(OracleError, match=r"put the loop into a function.*`yield`.*labeler.play\(function\)"):
         labeler.play(lambda: labeler.label(images.take([1])))
-    Viewer(labeler)
     person.label(images.take([0]))
     labeler.play(loop)
     with pytest.raises(NotDoneError, match=r"has stopped: nobody can answer .* `yield` the images"):

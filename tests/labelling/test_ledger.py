@@ -234,6 +234,13 @@ def test_what_cannot_be_recorded_is_named(ledger, arguments, sentence):
     assert ledger.events() == []
 
 
+def test_an_image_is_given_to_a_viewer_with_a_name(ledger):
+    for look in (lambda: Look("ann", [A]), lambda: Look("ann", [A], " ")):
+        with pytest.raises(LedgerError, match=r"viewer.* name$") as error:
+            ledger.claim(look())
+        assert one_sentence(error)
+
+
 def test_time_spent_counts_what_was_undone_and_pauses_as_a_minute(ledger):
     assert np.isnan(ledger.seconds_per_label())
     assert ledger.minutes() == 0
