@@ -33,7 +33,6 @@ from alhelpers.files import replacing
 from alhelpers.running.notebooks import find_notebooks
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
 BEGINNINGS = ("slide", "subslide")
 KINDS = (*BEGINNINGS, "-", "fragment", "notes", "skip")
 
@@ -49,7 +48,12 @@ def pieces(cell: NotebookNode, kind: str) -> Iterator[tuple[str, NotebookNode]]:
     tags = cell.metadata.get("tags", [])
     if cell.cell_type != "markdown":
         said = "slides-code-in-notes" in tags
-        yield kind, new_code_cell("" if said else cell.source, outputs=cell.outputs, metadata={"tags": tags})
+        yield (
+            kind,
+            new_code_cell(
+                "" if said else cell.source, outputs=cell.get("outputs", []), metadata={"tags": tags}
+            ),
+        )
         if said:
             yield "notes", new_code_cell(cell.source)
         return
@@ -63,7 +67,7 @@ def pieces(cell: NotebookNode, kind: str) -> Iterator[tuple[str, NotebookNode]]:
         yield from ((to, new_markdown_cell(part)) for to, part in ((kind, first), ("notes", rest)) if part)
 
 
-def slides_of(notebook: NotebookNode) -> NotebookNode:
+def slides_of(notebook: NotebookNode, name: str = "the notebook") -> NotebookNode:
     """The notebook as nbconvert is to see it: its cells in pieces, and a title on every slide.
 
     Raises ValueError if a cell does not say where it goes.
@@ -73,7 +77,7 @@ def slides_of(notebook: NotebookNode) -> NotebookNode:
         said = cell.metadata.get("slideshow", {}).get("slide_type")
         if said not in KINDS:
             raise ValueError(
-                f"cell {number} has {said or 'no'} slide type; add to its metadata "
+                f"{name}: cell {number} has {said or 'no'} slide type; add to its metadata "
                 '{"slideshow": {"slide_type": "-"}}, which goes on with the slide before, or one of '
                 f"{', '.join(kind for kind in KINDS if kind != '-')}"
             )
@@ -107,11 +111,9 @@ class Renderer(IPythonRenderer):
 
     def link(self, text: str, url: str, title: str | None = None) -> str:
         """A link to another notebook leads to its slides; other files are not beside them."""
-        if re.match(r"https?://", url):
-            return super().link(text, url, title)
-        if found := re.fullmatch(r"(\d\d_\w+)\.ipynb", url):
-            return super().link(text, f"{found[1]}.html", title)
-        return text
+        url = re.sub(r"^(\d\d_\w+)\.ipynb$", r"\1.html", url)
+        leads_on = re.match(r"https?://|\d\d_\w+\.html$", url)
+        return super().link(text, url, title) if leads_on else text
 
 
 class Exporter(SlidesExporter):
@@ -127,26 +129,21 @@ class Exporter(SlidesExporter):
     markdown2html.jinja_pass_arg = SlidesExporter.markdown2html.jinja_pass_arg
 
 
-def colours_of_code(name: str) -> str:
-    """The style sheet of highlighted code, light or dark."""
-    return HtmlFormatter(style=f"a11y-high-contrast-{name}").get_style_defs(".highlight")
-
-
 def pages(notebooks: list[Path]) -> Iterator[tuple[str, str]]:
     """Name and HTML of each notebook's slides, then of the list of them."""
     exporter = Exporter(template_name="template", extra_template_basedirs=[str(HERE)])
     style = (HERE / "slides.css").read_text(encoding="utf-8")
-    in_the_dark = f"@media screen and (prefers-color-scheme: dark) {{ {colours_of_code('dark')} }}"
+    light, dark = (
+        HtmlFormatter(style=f"a11y-high-contrast-{name}").get_style_defs(".highlight")
+        for name in ("light", "dark")
+    )
     resources = {
-        "style": f"{style}\n{colours_of_code('light')}\n{in_the_dark}",
+        "style": f"{style}\n{light}\n@media screen and (prefers-color-scheme: dark) {{\n{dark}\n}}\n",
         "script": (HERE / "slides.js").read_text(encoding="utf-8"),
     }
     listed = ""
     for path in notebooks:
-        try:
-            notebook = slides_of(nbformat.read(path, as_version=4))
-        except ValueError as problem:
-            raise ValueError(f"{path.name}: {problem}") from None
+        notebook = slides_of(nbformat.read(path, as_version=4), path.name)
         title = notebook.cells[0].source.lstrip("# ")
         resources |= {"metadata": {"name": path.stem, "path": str(path.parent)}, "title": title}
         listed += f'<li><a href="{path.stem}.html">{escape(title)}</a></li>\n'
@@ -163,7 +160,7 @@ def build(out: Path, notebooks: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "slides").resolve()
+    folder = Path(sys.argv[1] if len(sys.argv) > 1 else HERE.parent / "build" / "slides").resolve()
     try:
         build(folder, find_notebooks())
     except (OSError, ValueError) as problem:
