@@ -36,7 +36,8 @@ def make_slides(out):
 def slides(tmp_path_factory):
     out = tmp_path_factory.mktemp("made") / "slides"
     outcome = make_slides(out)
-    assert (outcome.returncode, outcome.stderr) == (0, "")
+    if outcome.returncode or outcome.stderr:
+        pytest.fail(outcome.stderr, pytrace=False)
     assert list(out.parent.iterdir()) == [out], "something is left beside the slides"
     return out
 
@@ -55,6 +56,14 @@ def sources(notebook):
 
 def outputs(cells):
     return [output for cell in cells for output in cell.get("outputs", ())]
+
+
+@pytest.mark.parametrize("notebook", run.find_notebooks(), ids=lambda path: path.stem)
+def test_every_cell_says_where_it_goes(notebook):
+    try:
+        slides_build.slides_of(nbformat.read(notebook, as_version=4), notebook.name)
+    except ValueError as problem:
+        pytest.fail(str(problem), pytrace=False)
 
 
 @pytest.mark.parametrize("notebook", run.find_notebooks(), ids=lambda path: path.stem)
