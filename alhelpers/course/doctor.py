@@ -27,7 +27,7 @@ from alhelpers import article
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-REPOSITORY = Path(__file__).resolve().parents[2]  # not from run.py, which needs packages
+REPOSITORY = Path(__file__).resolve().parents[2]  # not from alhelpers.running, which needs packages
 LOCK = REPOSITORY / "requirements.lock"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 # Measured on Linux: notebook 08, the hungriest, takes 0.85 GB and JupyterLab 0.1 GB; `alhelpers run` takes
