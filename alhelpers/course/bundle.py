@@ -72,32 +72,26 @@ def this_machine() -> Target:
 def parse_target(text: str) -> Target:
     """Read PYTHON/PLATFORM, the platform as wheels name it. Raises ValueError if it is not one."""
     versions = "|".join(f"{major}\\.{minor}" for major, minor in PYTHONS)
-    systems = r"win_amd64|macosx_\d+_\d+_arm64|manylinux_2_\d+_(?:x86_64|aarch64)"
+    systems = r"win_amd64|macosx_\d+_\d+_arm64|manylinux_2_(\d+)_(x86_64|aarch64)"
     if not (match := re.fullmatch(rf"({versions})/({systems})", text)):
         raise ValueError(
             f"{text!r} is no machine to gather packages for; write Python 3.11 to 3.13 and a platform, as in "
             "3.12/win_amd64, 3.13/macosx_14_0_arm64 or 3.12/manylinux_2_28_x86_64 (2.28 is glibc's version)"
         )
-    python, platform_tag = match.groups()
+    python, platform_tag, glibc, machine = match.groups()
     tags = (platform_tag,)
-    if platform_tag.startswith("win"):
-        system, kernel, machine, name = "win32", "Windows", "AMD64", "nt"
-    elif platform_tag.startswith("macosx"):
-        system, kernel, machine, name = "darwin", "Darwin", "arm64", "posix"
-    else:
+    if glibc:
         # pip takes a newer glibc to include older ones only on the machine it runs on.
-        glibc, machine = re.fullmatch(r"manylinux_2_(\d+)_(.*)", platform_tag).groups()
         tags = tuple(f"manylinux_2_{minor}_{machine}" for minor in range(int(glibc), 4, -1))
         tags += (f"manylinux2014_{machine}", f"manylinux2010_{machine}", f"manylinux1_{machine}")
-        system, kernel, name = "linux", "Linux", "posix"
-    environment = {
-        "os_name": name,
-        "platform_machine": machine,
-        "platform_system": kernel,
-        "python_full_version": f"{python}.9",
-        "python_version": python,
-        "sys_platform": system,
-    }
+        values = ("posix", "linux", "Linux", machine)
+    elif platform_tag.startswith("win"):
+        values = ("nt", "win32", "Windows", "AMD64")
+    else:
+        values = ("posix", "darwin", "Darwin", "arm64")
+    names = ("os_name", "sys_platform", "platform_system", "platform_machine")
+    environment = dict(zip(names, values, strict=True))
+    environment |= {"python_version": python, "python_full_version": f"{python}.9"}
     return Target(text, python, tags, default_environment() | environment)
 
 
@@ -199,5 +193,6 @@ def _download(target: Target, lock: Path, wheels: Path, *earlier: Path) -> None:
             complaints.append(done.stderr)
     finally:
         file.unlink()
+    # Where there are wheels already, the first way says only that some are missing.
     print(complaints[:2][-1], file=sys.stderr, end="")
     raise OSError(f"pip cannot gather the wheels for {target.name}; it says why above")

@@ -27,7 +27,7 @@ from alhelpers import article
 if TYPE_CHECKING:
     from packaging.requirements import Requirement
 
-REPOSITORY = Path(__file__).resolve().parents[2]  # not from run.py, which needs packages
+REPOSITORY = Path(__file__).resolve().parents[2]  # not from alhelpers.running, which needs packages
 LOCK = REPOSITORY / "requirements.lock"
 PYTHONS = ((3, 11), (3, 12), (3, 13))
 # Measured on Linux: notebook 08, the hungriest, takes 0.85 GB and JupyterLab 0.1 GB; `alhelpers run` takes
@@ -180,11 +180,9 @@ def check_disk() -> str:
 
 def check_folders() -> str:
     """Files can be written where notebooks and results go: tried, as permissions can mislead."""
-    here, notebooks = Path.cwd(), REPOSITORY / "notebooks"
-    folders = dict.fromkeys((here, here / "build", notebooks))
-    for folder in folders:
-        if folder != here and not folder.exists():
-            continue
+    here = Path.cwd()
+    there = (folder for folder in (here / "build", REPOSITORY / "notebooks") if folder.exists())
+    for folder in (here, *there):
         try:
             with tempfile.TemporaryFile(dir=folder):
                 pass
@@ -200,13 +198,8 @@ def check_port() -> str:
     try:
         with socket.create_server(("127.0.0.1", 0)) as server:
             server.settimeout(5)
-            port = server.getsockname()[1]
-            with socket.create_connection(("127.0.0.1", port), timeout=5) as sender:
-                receiver, _ = server.accept()
-                with receiver:
-                    receiver.settimeout(5)
-                    sender.sendall(b"?")
-                    receiver.recv(1)
+            with socket.create_connection(server.getsockname(), timeout=5):
+                server.accept()[0].close()
     except OSError as error:
         raise Problem(
             f"no connection over 127.0.0.1 ({error}), which notebooks need to reach their kernel; let the "
@@ -220,24 +213,30 @@ def check_kernel() -> str:
     renew = f"{_python()} -m ipykernel install --sys-prefix"
     if not find_spec("ipykernel"):
         raise Problem("ipykernel is missing, and without it no notebook runs; mend with:", _install_command())
-    from jupyter_client import KernelManager
+    from jupyter_client.kernelspec import get_kernel_spec
 
-    manager, begin = KernelManager(kernel_name="python3"), time.monotonic()
+    begin = time.monotonic()
     try:
-        spec = manager.kernel_spec
-        file = _short(Path(spec.resource_dir) / "kernel.json")
+        spec = get_kernel_spec("python3")
     except Exception as error:  # whatever is in that file
         raise Problem(
             f"the kernelspec python3 cannot be read ({error}); write it anew with:", renew
         ) from None
+    file = _short(Path(spec.resource_dir) / "kernel.json")
     with tempfile.TemporaryFile() as log:
         try:
-            answers = _ask_kernel(manager, log)
+            prefix, finds_alhelpers = _ask_kernel(log)
         except FileNotFoundError:
             raise Problem(
                 f"{file} starts {spec.argv[0]}, which is not there; write it anew:", renew
             ) from None
-        except TimeoutError:
+        except (RuntimeError, TimeoutError) as error:  # one exception of Jupyter for both of these
+            if "died" in str(error):
+                log.seek(0)
+                why = _last_line(log.read())
+                raise Problem(
+                    f"the kernel that {file} names ends at once ({why}); write it anew with:", renew
+                ) from None
             raise Problem(
                 f"a kernel has started and not answered within {KERNEL_SECONDS} seconds; let the firewall "
                 "allow Python connections within this machine, or wait until it is less busy"
@@ -246,19 +245,9 @@ def check_kernel() -> str:
             raise Problem(
                 f"no kernel can be started ({error}); set JUPYTER_RUNTIME_DIR to a folder you can write to"
             ) from None
-        except RuntimeError:
-            log.seek(0)
-            raise Problem(
-                f"the kernel that {file} names ends at once ({_last_line(log.read())}); write it anew with:",
-                renew,
-            ) from None
-    if Path(answers["prefix"]).resolve() != Path(sys.prefix).resolve():
-        raise Problem(
-            f"{file} starts a kernel of {answers['prefix']}, another environment; write it anew with:", renew
-        )
-    if answers["sum"] != 2:
-        raise Problem(f"the kernel says that 1 + 1 is {answers['sum']}; restart the computer and ask again")
-    if not answers["alhelpers"]:
+    if Path(prefix).resolve() != Path(sys.prefix).resolve():
+        raise Problem(f"{file} starts a kernel of {prefix}, another environment; write it anew with:", renew)
+    if not finds_alhelpers:
         raise Problem(
             "the kernel does not find alhelpers; install it from the repository's folder with:",
             f"{_python()} -m pip install --no-deps --no-build-isolation -e .",
@@ -334,37 +323,22 @@ _RESTORE = "; restore it with"
 _ILLEGAL_INSTRUCTION = (-getattr(signal, "SIGILL", 4), 0xC000001D)
 
 
-def _ask_kernel(manager: object, log: object) -> dict[str, object]:
-    """Start a kernel, ask it a few things and end it.
+def _ask_kernel(log: object) -> tuple[str, bool]:
+    """Start a kernel, ask for its environment's folder and whether it finds alhelpers, and end it.
 
-    Raises OSError if it cannot be started, RuntimeError if it dies, TimeoutError if it does not answer.
+    Raises OSError if it cannot be started, RuntimeError or TimeoutError if it dies or does not answer.
     """
-    questions = {
-        "sum": "1 + 1",
-        "prefix": "__import__('sys').prefix",
-        "alhelpers": "bool(__import__('importlib.util').util.find_spec('alhelpers'))",
-    }
+    from jupyter_client.manager import run_kernel
+
+    question = "__import__('sys').prefix, bool(__import__('importlib.util').util.find_spec('alhelpers'))"
     notebooks = REPOSITORY / "notebooks"
-    try:
-        manager.start_kernel(
-            cwd=str(notebooks if notebooks.is_dir() else Path.cwd()), stdout=subprocess.DEVNULL, stderr=log
-        )
-        client = manager.client()
-        try:
-            client.start_channels()
-            client.wait_for_ready(timeout=KERNEL_SECONDS)
-            reply = client.execute("", user_expressions=questions, reply=True, timeout=KERNEL_SECONDS)
-        except RuntimeError:
-            if manager.is_alive():
-                raise TimeoutError from None
-            raise
-        finally:
-            client.stop_channels()
-    finally:
-        if manager.has_kernel:
-            manager.shutdown_kernel(now=True)
-    answers = reply["content"]["user_expressions"]
-    return {name: ast.literal_eval(answers[name]["data"]["text/plain"]) for name in questions}
+    folder = notebooks if notebooks.is_dir() else Path.cwd()
+    silent = {"stdout": subprocess.DEVNULL, "stderr": log}
+    with run_kernel(
+        kernel_name="python3", startup_timeout=KERNEL_SECONDS, cwd=str(folder), **silent
+    ) as client:
+        reply = client.execute("", user_expressions={"it": question}, reply=True, timeout=KERNEL_SECONDS)
+    return ast.literal_eval(reply["content"]["user_expressions"]["it"]["data"]["text/plain"])
 
 
 def _required() -> Iterator[Requirement]:

@@ -1,5 +1,6 @@
-"""The teacher's slides: every figure with its words, nothing lost or cut off, and nothing from elsewhere."""
+"""The teacher's slides: every output and figure whole, nothing lost or cut off, all of it here."""
 
+import copy
 import importlib.util
 import re
 import shutil
@@ -11,7 +12,7 @@ import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from playwright.sync_api import sync_playwright
 
 from alhelpers.running import notebooks as run
@@ -35,7 +36,8 @@ def make_slides(out):
 def slides(tmp_path_factory):
     out = tmp_path_factory.mktemp("made") / "slides"
     outcome = make_slides(out)
-    assert (outcome.returncode, outcome.stderr) == (0, "")
+    if outcome.returncode or outcome.stderr:
+        pytest.fail(outcome.stderr, pytrace=False)
     assert list(out.parent.iterdir()) == [out], "something is left beside the slides"
     return out
 
@@ -46,42 +48,66 @@ def pages(slides):
     return {name: BeautifulSoup(text, "html.parser") for name, text in found.items()}
 
 
-def deck(*cells):
-    notebook = new_notebook(cells=[new_markdown_cell("# Title\n\nWords."), *cells])
-    return slides_build.Deck(notebook).slides
+def sources(notebook):
+    """The cells of a notebook that the slides are to show or say."""
+    cells = nbformat.read(notebook, as_version=4).cells
+    return [cell for cell in cells if cell.metadata.slideshow.slide_type != "skip"]
+
+
+def outputs(cells):
+    return [output for cell in cells for output in cell.get("outputs", ())]
 
 
 @pytest.mark.parametrize("notebook", run.find_notebooks(), ids=lambda path: path.stem)
-def test_every_figure_is_on_a_slide_with_its_words_and_all_prose_is_kept(pages, notebook):
-    source, page = nbformat.read(notebook, as_version=4), pages[f"{notebook.stem}.html"]
+def test_every_cell_says_where_it_goes(notebook):
+    try:
+        slides_build.slides_of(nbformat.read(notebook, as_version=4), notebook.name)
+    except ValueError as problem:
+        pytest.fail(str(problem), pytrace=False)
+
+
+@pytest.mark.parametrize("notebook", run.find_notebooks(), ids=lambda path: path.stem)
+def test_every_output_and_figure_of_the_notebook_is_shown_whole_and_in_order(pages, notebook):
+    cells, page = sources(notebook), pages[f"{notebook.stem}.html"]
+    for note in (page := copy.copy(page)).select(".note"):
+        note.decompose()
+    printed = [
+        output.get("text") or output.data["text/plain"]
+        for output in outputs(cells)
+        if "image/png" not in output.get("data", {})
+    ]
+    assert [one.text.splitlines() for one in page.select("section .printed")] == [
+        text.splitlines() for text in printed
+    ]
     alts = []
-    for cell in source.cells:
+    for cell in cells:
         if cell.cell_type == "markdown":
             alts += re.findall(r"!\[([^]]*)\]\(", cell.source)
-        else:
-            metadata = [output.get("metadata", {}) for output in cell.outputs]
-            alts += [one["image/png"]["alt"] for one in metadata if "image/png" in one]
-    shown = page.select("section > figure img, section > .text img")
-    assert [image["alt"] for image in shown] == alts
+        alts += [
+            one.metadata["image/png"]["alt"] for one in outputs([cell]) if "image/png" in one.get("data", {})
+        ]
+    assert [image["alt"] for image in page.select("section img")] == alts
     assert all(len(alt) > 20 for alt in alts)
-    for image in page.select("section > figure"):
-        following = image.find_next_sibling(["div", "aside"])
-        assert following["class"] == ["caption"], f"no sentence says what to see in {image.img['alt']}"
-        assert following.text.strip().startswith("What to see:")
+    for figure in page.select("section figure"):
+        words = figure.find_next_sibling("div", class_="text").text
+        assert words.strip().startswith("What to see:"), (
+            f"no sentence says what to see in {figure.img['alt']}"
+        )
+
+
+@pytest.mark.parametrize("notebook", run.find_notebooks(), ids=lambda path: path.stem)
+def test_all_prose_and_code_is_shown_or_in_the_notes(pages, notebook):
+    page = pages[f"{notebook.stem}.html"]
     said = " ".join(page.main.text.split())
-    for cell in source.cells:
-        if cell.cell_type == "markdown":
-            for block in slides_build.blocks(cell.source):
-                plain = BeautifulSoup(render(block), "html.parser").text
-                for line in filter(None, map(str.split, plain.splitlines())):
-                    assert " ".join(line) in said, "left out of the slides and of the notes"
-
-
-def render(block):
-    if block.startswith("**You will**"):
-        block = block.replace("\n**", "\n\n**")
-    renderer = slides_build.Renderer(escape=False, exclude_anchor_links=True, path=str(run.NOTEBOOKS))
-    return slides_build.MarkdownWithMath(renderer=renderer).render(block)
+    code = {" ".join(one.text.split()) for one in page.select(".code")}
+    for cell in sources(notebook):
+        if cell.cell_type == "code":
+            assert " ".join(cell.source.split()) in code
+            continue
+        renderer = slides_build.Renderer(escape=False, exclude_anchor_links=True, path=str(run.NOTEBOOKS))
+        html = slides_build.MarkdownWithMath(renderer=renderer).render(cell.source)
+        for line in BeautifulSoup(html, "html.parser").text.splitlines():
+            assert " ".join(line.split()) in said, "left out of the slides and of the notes"
 
 
 def test_slides_load_nothing_and_lead_somewhere(slides, pages):
@@ -95,74 +121,53 @@ def test_slides_load_nothing_and_lead_somewhere(slides, pages):
                 assert (slides / tag["href"]).is_file(), f"{name} links to {tag['href']}"
         assert not re.search(r"url\(|@import", "".join(style.text for style in page.find_all("style"))), name
         assert "MathJax" not in page.text
-    assert pages["02_model.html"].select("section > .text math"), "formulas are not MathML"
+    assert pages["02_model.html"].select("section .text math"), "formulas are not MathML"
 
 
-def test_metadata_overrules_the_rule():
-    figure = nbformat.v4.new_output("display_data", {"image/png": "", "text/plain": "figure"})
-    kinds = {"skip": "Left out.", "notes": "Only said.", "slide": "## New\n\nShown " + "long " * 60}
-    cells = [
-        new_markdown_cell(text, metadata={"slideshow": {"slide_type": kind}}) for kind, text in kinds.items()
-    ]
-    drawing = new_code_cell("draw()", outputs=[figure], metadata={"slideshow": {"slide_type": "fragment"}})
-    first, second = deck(*cells, drawing)
-    assert [cell.source for cell in first.notes] == ["Only said."]
-    assert second.title == "## New"
-    assert len(second.cells[0].source.split()) == 61
-    assert second.cells[1].source == "draw()"
-    assert second.cells[1].metadata.fragment
-    assert not second.notes
+def places(*cells):
+    """Where the cells of a notebook go: slide types, each with the text or code that is there."""
+    found = slides_build.slides_of(new_notebook(cells=[markdown("# Title\n\nWords.", "slide"), *cells])).cells
+    return [(cell.metadata.slideshow.slide_type, cell.source) for cell in found][2:]
 
 
-def test_what_is_too_long_is_shortened_split_or_said():
-    printed = nbformat.v4.new_output("stream", text="\n".join(f"round {k}: done" for k in range(40)))
-    long_paragraph = "This is short. Word " + "word " * 50 + "end."
-    first, second = deck(new_markdown_cell(long_paragraph), new_code_cell("loop()", outputs=[printed]))
-    assert [cell.source for cell in first.cells] == ["Words.", "This is short."]
-    assert second.cells[0].outputs[0].text.splitlines()[::6] == ["round 0: done", "round 39: done"]
-    assert [cell.source for cell in (*first.notes, *second.notes)] == [long_paragraph, "loop()"]
-    items = "\n".join(f"- item {k}" for k in range(12))
-    assert [slide.title for slide in deck(new_markdown_cell(items), new_markdown_cell(items))] == [
-        "# Title"
-    ] * 3
+def markdown(text, kind, *tags):
+    return new_markdown_cell(text, metadata={"slideshow": {"slide_type": kind}, "tags": [*tags]})
 
 
-@pytest.mark.parametrize("notebook", run.find_notebooks(), ids=lambda path: path.stem)
-def test_no_line_of_an_output_is_cut_but_the_middle_of_a_loop(pages, notebook):
-    shown = pages[f"{notebook.stem}.html"].select("section > .printed")
-    lines = {" ".join(line.split()) for one in shown for line in one.text.splitlines()}
-    for cell in nbformat.read(notebook, as_version=4).cells:
-        for out in slides_build.texts(cell) if cell.cell_type == "code" else ():
-            printed = (out.get("text") or out.data["text/plain"]).splitlines()
-            for line in printed:
-                a_round = re.match(r"Labels: |\d+ labels, [\d.]+ min: ", line)
-                assert a_round or " ".join(line.split()) in lines, f"cut: {line}"
+def test_a_cell_goes_where_its_metadata_says_below_the_last_title():
+    assert places(
+        markdown("Left out.", "skip"), markdown("Only said.", "notes"), markdown("More.", "subslide")
+    ) == [("notes", "Only said."), ("subslide", "## Title"), ("-", "More.")]
+    assert places(markdown("End.\n\n## New\n\nText.", "-"), markdown("Next.", "subslide")) == [
+        ("-", "End."), ("slide", "## New"), ("-", "Text."), ("subslide", "## New"), ("-", "Next."),
+    ]  # fmt: skip
+    assert places(markdown("Shown.\n\nSaid.\n\nSaid too.", "fragment", "slides-first-paragraph")) == [
+        ("fragment", "Shown."), ("notes", "Said.\n\nSaid too."),
+    ]  # fmt: skip
+    fenced = "Code:\n\n```\n# no heading\n```"
+    assert places(markdown(fenced, "-")) == [("-", fenced)]
 
 
-def headings(printed):
-    """The headings that each indented line stands below."""
-    found = {}
-    for text in printed:
-        heading = ""
-        for line in text.splitlines():
-            if line.startswith(" "):
-                found.setdefault(" ".join(line.split()), set()).add(heading)
-            else:
-                heading = line
-    return found
+def test_code_in_the_notes_leaves_its_output_on_the_slide():
+    output = new_output("stream", text="done")
+    metadata = {"slideshow": {"slide_type": "subslide"}, "tags": ["slides-code-in-notes"]}
+    cells = [markdown("# Title", "slide"), new_code_cell("work()", outputs=[output], metadata=metadata)]
+    _, title, shown, said = slides_build.slides_of(new_notebook(cells=cells)).cells
+    assert title.metadata.slideshow.slide_type == "subslide"
+    assert (shown.source, shown.outputs) == ("", [output])
+    assert (said.source, said.outputs, said.metadata.slideshow.slide_type) == ("work()", [], "notes")
 
 
-def test_rows_stay_below_their_heading(pages):
-    name = "11_label_it_yourself"
-    cells = nbformat.read(run.NOTEBOOKS / f"{name}.ipynb", as_version=4).cells
-    streams = [out.text for cell in cells for out in cell.get("outputs", ()) if "text" in out]
-    shown = [one.text for one in pages[f"{name}.html"].select("section > .printed")]
-    assert headings(streams)
-    assert headings(shown) == headings(streams)
-    assert slides_build.paged("a:\n  1\n  2\n  3\nb:\n  4", 3) == ["a:\n  1\n  2", "a:\n  3", "b:\n  4"]
-    assert slides_build.paged("      x\np  1\nq  2\nr  3", 3) == ["      x\np  1\nq  2", "      x\nr  3"]
-    rows = [f"row {k}, and {k * 'more '}" for k in range(1, 5)]
-    assert slides_build.paged("\n".join(rows), 3) == ["\n".join(rows[:2]), "\n".join(rows[2:])]
+@pytest.mark.parametrize(("metadata", "said"), [({}, "no"), ({"slideshow": {"slide_type": "slid"}}, "slid")])
+def test_a_cell_that_does_not_say_where_it_goes_is_named_with_what_to_add(tmp_path, metadata, said):
+    notebook = new_notebook(cells=[markdown("# Title", "slide"), new_code_cell("work()", metadata=metadata)])
+    nbformat.write(notebook, tmp_path / "01_new.ipynb")
+    with pytest.raises(
+        ValueError, match=rf"^01_new\.ipynb: cell 2 has {said} slide type; add to its"
+    ) as problem:
+        slides_build.build(tmp_path / "slides", [tmp_path / "01_new.ipynb"])
+    assert '{"slideshow": {"slide_type": "-"}}' in str(problem.value)
+    assert not (tmp_path / "slides").exists()
 
 
 def test_another_folder_is_left_alone_and_earlier_slides_are_replaced(tmp_path):
@@ -179,18 +184,22 @@ def test_another_folder_is_left_alone_and_earlier_slides_are_replaced(tmp_path):
     assert sorted(path.name for path in out.glob("*.html")) == ["01_data.html", "index.html"]
 
 
-# A figure that words leave no room for is as bad as one that is cut off.
+# At 720 pixels. A figure that words leave no room for is as bad as one that is cut off.
 TROUBLE = """() => slides.flatMap((slide, k) => {
     show(k, true);
-    const found = [];
-    if (slide.scrollHeight > slide.clientHeight) found.push("overflows");
+    const found = [], page = document.documentElement;
+    if (page.scrollHeight > page.clientHeight || page.scrollWidth > page.clientWidth) found.push("overflows");
+    const scrolls = getComputedStyle(slide).overflowY === "auto";
+    if (slide.scrollHeight > slide.clientHeight && !scrolls) found.push("is cut off");
     if (slide.scrollWidth > slide.clientWidth) found.push("is too wide");
     for (const part of slide.querySelectorAll(":scope > :not(aside), :scope > :not(aside) *")) {
         if (part.closest("math") || !part.textContent.trim()) continue;
-        if (parseFloat(getComputedStyle(part).fontSize) < 27.99) found.push(`small: ${part.textContent}`);
+        if (parseFloat(getComputedStyle(part).fontSize) < 18) found.push(`small: ${part.textContent}`);
+        const {left, right} = part.getBoundingClientRect();
+        if (left < 0 || right > page.clientWidth) found.push(`beyond the edge: ${part.textContent}`);
     }
-    for (const image of slide.querySelectorAll(":scope > figure img, :scope > .text img"))
-        if (!image.naturalWidth || image.clientHeight < 180) found.push("small figure");
+    for (const image of slide.querySelectorAll(":scope > :not(aside) img"))
+        if (!image.naturalWidth || image.clientHeight < 290) found.push("small figure");
     return found.map((one) => `slide ${k + 1}: ${one}`);
 })"""
 
@@ -212,9 +221,34 @@ def test_every_slide_fits_a_projector_and_can_be_read(slides, browser):
     for path in sorted(slides.glob("[0-9]*.html")):
         page.goto(path.as_uri())
         trouble += [f"{path.name}, {one}" for one in page.evaluate(TROUBLE)]
+        page.emulate_media(media="print")
+        cut = "slides.some((one) => one.scrollHeight > one.clientHeight || one.clientHeight < 720)"
+        assert not page.evaluate(cut), f"{path.name} is cut off on paper"
+        page.emulate_media(media="screen")
     assert not trouble, "\n".join(trouble)
-    page.emulate_media(media="print")
-    assert page.evaluate("slides.every((slide) => slide.getBoundingClientRect().height === 720)")
+
+
+def test_text_gets_smaller_to_fit_and_the_end_of_a_longer_slide_comes_before_the_next(tmp_path, browser):
+    def lines(n):
+        return new_code_cell(
+            "", outputs=[new_output("stream", text="\n".join(f"line {k}" for k in range(n)))],
+            metadata={"slideshow": {"slide_type": "subslide"}},
+        )  # fmt: skip
+
+    file = tmp_path / "01_long.ipynb"
+    nbformat.write(new_notebook(cells=[markdown("# Title", "slide"), lines(5), lines(20), lines(60)]), file)
+    slides_build.build(tmp_path / "slides", [file])
+    page = browser.new_page(viewport=PROJECTOR)
+    page.goto((tmp_path / "slides" / "01_long.html").as_uri() + "#4")
+    sizes = page.evaluate("slides.map((slide) => Number(slide.style.getPropertyValue('--size')))")
+    assert sizes[1] == 1 > sizes[2] > sizes[3] == 0.65
+    last = page.locator("section.now .printed span").last
+    for _ in range(10):
+        if visible := last.evaluate("(line) => line.getBoundingClientRect().bottom < innerHeight"):
+            break
+        page.keyboard.press("ArrowRight")
+    assert visible
+    assert page.locator("#where").text_content() == "4 of 4"
 
 
 def test_slides_turn_with_keys_and_show_notes(slides, browser):
@@ -239,7 +273,7 @@ def test_slides_turn_with_keys_and_show_notes(slides, browser):
 def test_nothing_bars_people_from_the_slides(slides, browser):
     page = browser.new_page(viewport=PROJECTOR)
     page.add_init_script(Axe().axe_script)
-    for name, number in (("02_model", 7), ("index", 1)):
+    for name, number in (("02_model", 9), ("11_label_it_yourself", 7), ("index", 1)):
         page.goto((slides / f"{name}.html").as_uri() + f"#{number}")
         page.keyboard.press("n")
         for scheme in ("light", "dark"):
