@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from alhelpers.running import notebooks as run
-    from alhelpers.running import sweep
+    from alhelpers.running import plan as plans
+    from alhelpers.running import store as stores
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -136,28 +137,30 @@ def _sweep(options: argparse.Namespace) -> int:
             file=sys.stderr,
         )
         return 2
-    from alhelpers.running import sweep
+    from alhelpers.running import plan as plans
+    from alhelpers.running import store as stores
 
     try:
         if options.jobs and options.scheduler:
-            raise sweep.SweepError("--jobs is for this machine; with --scheduler the workers' threads decide")
-        grid = sweep.parse_assignments(options.assignments)
-        from_file = sweep.read_grid(options.grid) if options.grid else {}
+            raise plans.SweepError("--jobs is for this machine; with --scheduler the workers' threads decide")
+        grid = plans.parse_assignments(options.assignments)
+        from_file = plans.read_grid(options.grid) if options.grid else {}
         for name in grid.keys() & from_file.keys():
-            raise sweep.SweepError(f"{name} is given by -p and by {options.grid}; keep one of them")
-        plan = sweep.make_plan(options.notebook, from_file | grid)
-        store = sweep.Store(options.out)
+            raise plans.SweepError(f"{name} is given by -p and by {options.grid}; keep one of them")
+        plan = plans.make_plan(options.notebook, from_file | grid)
+        store = stores.Store(options.out)
         return (
             _print_plan(plan, store, options.rerun_failed)
             if options.dry_run
             else _do_sweep(options, plan, store)
         )
-    except sweep.SweepError as problem:
+    except plans.SweepError as problem:
         print(f"alhelpers: {problem}", file=sys.stderr)
         return 2
 
 
-def _print_plan(plan: sweep.Plan, store: sweep.Store, rerun_failed: bool) -> int:
+def _print_plan(plan: plans.Plan, store: stores.Store, rerun_failed: bool) -> int:
+    from alhelpers.running import store as stores
     from alhelpers.running import sweep
 
     first = plan.runs[0].parameters
@@ -174,28 +177,29 @@ def _print_plan(plan: sweep.Plan, store: sweep.Store, rerun_failed: bool) -> int
             f"  {name:<18}{', '.join(map(str, shown))}"
             + (f"  ({len(values)} values)" if len(values) > 1 else "")
         )
-    pending, tally = sweep.what_is_missing(plan, store, rerun_failed)
+    pending, tally = stores.what_is_missing(plan, store, rerun_failed)
     there = f"{tally.done:,} done and {tally.failed:,} failed in {store.folder} already"
     print(f"{there}, {len(pending):,} would run")
     return 0
 
 
-def _do_sweep(options: argparse.Namespace, plan: sweep.Plan, store: sweep.Store) -> int:
+def _do_sweep(options: argparse.Namespace, plan: plans.Plan, store: stores.Store) -> int:
     from tqdm import tqdm
 
     from alhelpers.running import kernels, summary, sweep
     from alhelpers.running import notebooks as run
+    from alhelpers.running import store as stores
 
-    tally = sweep.Tally(len(plan.runs), 0, 0, 0)
+    tally = stores.Tally(len(plan.runs), 0, 0, 0)
     bar = tqdm(total=len(plan.runs), unit="run", disable=None, leave=False, smoothing=0.05)
 
-    def report(now: sweep.Tally, record: dict | None) -> None:
+    def report(now: stores.Tally, record: dict | None) -> None:
         nonlocal tally
         tally = now
         if record is None:
             bar.reset(total=now.planned)
             bar.initial = now.earlier
-        elif record["status"] == sweep.FAILED:
+        elif record["status"] == stores.FAILED:
             given = "".join(f"{name}={record['parameters'][name]} " for name in plan.varied)
             bar.write(
                 f"failed: {given.strip() + ': ' if given else ''}{run.describe(record['error'])}",
@@ -237,7 +241,7 @@ def _do_sweep(options: argparse.Namespace, plan: sweep.Plan, store: sweep.Store)
     return _tell(tally, store)
 
 
-def _tell(tally: sweep.Tally, store: sweep.Store) -> int:
+def _tell(tally: stores.Tally, store: stores.Store) -> int:
     """Say how a sweep that has ended by itself went; return its exit code."""
     from alhelpers.running import sweep
 

@@ -14,7 +14,8 @@ from alhelpers import plots
 from alhelpers.files import draft_of
 from alhelpers.intervals import interval
 from alhelpers.running import notebooks as run
-from alhelpers.running.sweep import FAILED, FIT_COLUMNS, Plan, Run, Store, Value
+from alhelpers.running.plan import FIT_COLUMNS, Plan, Run, Value
+from alhelpers.running.store import FAILED, Store
 
 SEED = "seed"
 """The parameter that repeats a run instead of changing it."""

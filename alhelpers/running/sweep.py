@@ -5,47 +5,31 @@ its parameters and this package; its folder `runs/IDENTITY` appears complete or 
 command given again does what is missing, however the one before it ended.
 """
 
-import ast
 import contextlib
-import hashlib
 import itertools
-import json
 import logging
-import math
 import os
 import platform
-import re
-import shutil
 import signal
 import socket
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import cache
+from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from alhelpers import __version__
-from alhelpers.errors import UserError
-from alhelpers.files import PACKAGE, SHIPPED
-from alhelpers.parameters import ParameterError, check_parameters, nearest
 from alhelpers.running import kernels
 from alhelpers.running import notebooks as run
+from alhelpers.running.plan import FIT_COLUMNS, Plan, Run, SweepError, Value, first_line, package_version
+from alhelpers.running.store import DONE, FAILED, Store, Tally, what_is_missing
 
 if TYPE_CHECKING:
     from distributed import Client
 
-Value = int | float | bool | str | None
-Given = str | Sequence[Value]
-"""Values of one parameter as somebody gives them: text as in `parse_values`, or one by one."""
-
-FIT_COLUMNS = {"stage": str, "n_labels": int, "accuracy": float, "steps": int}
-"""What a row of a notebook's history has."""
-DONE, FAILED = "done", "failed"
 KERNEL_ATTEMPTS = 3
 """How often a run is begun whose kernel dies or does not start. A worker that dies is Dask's to replace."""
 CONNECT_SECONDS = 10
@@ -58,281 +42,9 @@ _ENDING = threading.Event()
 """Set when a sweep on this machine ends before its runs do."""
 
 
-class Declared(NamedTuple):
-    """A parameter as its notebook declares it: allowed types (none: any), and its default value."""
-
-    types: tuple[type, ...]
-    default: Value
-
-    def allowed(self) -> str:
-        """In words, for an error message."""
-        names = [kind.__name__ for kind in self.types if kind is not type(None)]
-        return " or ".join([*names, *(["None"] if type(None) in self.types else [])])
-
-
-class Run(NamedTuple):
-    """One planned run: its identity and all parameters, those with default values too."""
-
-    id: str
-    parameters: dict[str, Value]
-
-
-class Plan(NamedTuple):
-    """What a sweep will do: the notebook, which of its parameters vary, and the runs."""
-
-    notebook: str
-    source: str
-    digest: str
-    package: str
-    varied: tuple[str, ...]
-    runs: list[Run]
-
-
-class Tally(NamedTuple):
-    """How far a sweep is: runs planned, done and failed, and how many were there before it began."""
-
-    planned: int
-    done: int
-    failed: int
-    earlier: int
-
-
-class SweepError(UserError):
-    """A sweep that cannot be planned or go on, in one sentence for the person who asked for it."""
-
-
 def counted(n: int) -> str:
     """A number of runs in words: "1 run", "2,000 runs"."""
     return f"{n:,} run{'' if n == 1 else 's'}"
-
-
-# --- Planning ---
-
-
-def parse_values(name: str, text: str) -> list[Value]:
-    """The values in "5,10,20", "0:20" (0 to 19), "0:100:10" or "None,0:3". Raises SweepError."""
-    values: list[Value] = []
-    for part in text.split(","):
-        part = part.strip()
-        if re.fullmatch(r"-?\d+:-?\d+(:\d+)?", part):
-            bounds = [int(bound) for bound in part.split(":")]
-            if len(bounds) == 3 and bounds[2] == 0:
-                raise SweepError(f"the range {part!r} of {name} has step 0; give 1 or more")
-            values += range(*bounds)
-        elif part:
-            values.append(_parse_scalar(part))
-    if not values:
-        raise SweepError(f"{name}={text} has no values; give a list like 5,10,20 or a range like 0:20")
-    return values
-
-
-def _parse_scalar(text: str) -> Value:
-    words = {"None": None, "null": None, "True": True, "true": True, "False": False, "false": False}
-    if text in words:
-        return words[text]
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            return kind(text)
-    return text
-
-
-def parse_assignments(assignments: Iterable[str]) -> dict[str, Given]:
-    """The grid of command line arguments like "batch_size=5,10,20". Raises SweepError."""
-    grid: dict[str, Given] = {}
-    for assignment in assignments:
-        name, sign, text = assignment.partition("=")
-        name = name.strip()
-        if not sign or not name:
-            raise SweepError(f"-p {assignment} is no NAME=VALUES; give for example -p batch_size=5,10,20")
-        if name in grid:
-            raise SweepError(f"{name} is given twice; give all its values at once, as in -p {name}=1,2,3")
-        grid[name] = text
-    return grid
-
-
-def read_grid(path: Path) -> dict[str, Given]:
-    """The grid of a YAML file of names with a value, a list, or text as in `parse_values`.
-
-    Raises SweepError if the file cannot be read as such.
-    """
-    import yaml
-
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as problem:
-        reason = getattr(problem, "strerror", None) or _first_line(problem)
-        raise SweepError(f"cannot read the grid {path}: {reason}") from None
-    except yaml.YAMLError as problem:
-        raise SweepError(f"the grid {path} is no YAML: {_first_line(problem)}") from None
-    if not isinstance(content, dict) or not content:
-        raise SweepError(f"the grid {path} has no parameters; write lines like `batch_size: [5, 10, 20]`")
-    return {str(name): given if isinstance(given, str | list) else [given] for name, given in content.items()}
-
-
-def make_plan(notebook: Path, grid: Mapping[str, Given]) -> Plan:
-    """Check a grid against the notebook's parameters cell and return every run of it.
-
-    Raises SweepError on the first thing that is wrong: a notebook that cannot be read or declares no
-    parameters, an unknown name, a value of the wrong type or out of range, a value given twice.
-    """
-    content = _read_notebook(notebook)
-    declared = _declared_parameters(notebook, content)
-    columns = {}
-    for name, given in grid.items():
-        if name not in declared:
-            raise SweepError(
-                f"{notebook.name} has no parameter {name!r}{nearest(name, declared)} "
-                f"(with plain values it has {', '.join(declared)})"
-            )
-        columns[name] = _check_values(name, given, declared[name], notebook.name)
-    if not columns:
-        raise SweepError("the grid is empty; give at least one parameter, as in -p seed=0:20")
-    defaults = {name: default for name, (_, default) in declared.items()}
-    source = _canonical_source(content)
-    digest, package = hashlib.sha256(source.encode()).hexdigest(), package_version()
-    checks_itself = any("check_parameters()" in cell.source for cell in content.cells)
-    runs = []
-    for combination in itertools.product(*columns.values()):
-        parameters = defaults | dict(zip(columns, combination, strict=True))
-        if checks_itself:
-            # What the notebook would refuse is refused here, before the first run.
-            try:
-                check_parameters({"__annotations__": declared, **parameters})
-            except ParameterError as problem:
-                raise SweepError(str(problem)) from None
-        identity = json.dumps([digest, package, parameters], sort_keys=True)
-        runs.append(Run(hashlib.sha256(identity.encode()).hexdigest()[:16], parameters))
-    varied = tuple(name for name, values in columns.items() if len(values) > 1)
-    return Plan(notebook.stem, source, digest, package, varied, runs)
-
-
-def _read_notebook(path: Path) -> nbformat.NotebookNode:
-    try:
-        content = nbformat.read(path, as_version=4)
-        nbformat.validate(content)
-    except OSError as problem:
-        raise SweepError(f"cannot read the notebook {path}: {problem.strerror or problem}") from None
-    except Exception as problem:  # nbformat raises whatever its parsers do
-        raise SweepError(f"{path} is no notebook that can be read: {_first_line(problem)}") from None
-    language = content.metadata.get("kernelspec", {}).get("language", "python")
-    if language != "python":
-        raise SweepError(f"{path} is a notebook in {language}; only Python notebooks can be swept")
-    return content
-
-
-def _declared_parameters(path: Path, content: nbformat.NotebookNode) -> dict[str, Declared]:
-    """Every parameter with a plain value. One with another (a list, a sum) stays as the notebook has it."""
-    cell = next((cell for cell in content.cells if "parameters" in cell.metadata.get("tags", ())), None)
-    if cell is None:
-        raise SweepError(f'{path} has no cell tagged "parameters", so there is nothing to vary')
-    try:
-        statements = ast.parse(cell.source).body
-    except SyntaxError as problem:
-        raise SweepError(f"the parameters cell of {path} is no Python: {problem.msg}") from None
-    declared = {}
-    for statement in statements:
-        match statement:
-            case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation, value=ast.expr() as value):
-                types = _annotated_types(annotation)
-            case ast.Assign(targets=[ast.Name(id=name)], value=value):
-                types = ()
-            case _:
-                continue
-        try:
-            default = ast.literal_eval(value)
-        except ValueError:
-            continue
-        if type(default) is int and float in types and int not in types:
-            default = float(default)  # as a value given: the same run, however it is written
-        if _is_plain(default):
-            kinds = types or ((type(default),) if default is not None else ())
-            if default is None and kinds:
-                kinds = (*dict.fromkeys((*kinds, type(None))),)
-            declared[name] = Declared(kinds, default)
-    if not declared:
-        raise SweepError(
-            f"the parameters cell of {path} has no line like `seed: int = 0`, so nothing can vary"
-        )
-    if taken := sorted(declared.keys() & {"run", *FIT_COLUMNS}):
-        raise SweepError(
-            f"{path} has a parameter {taken[0]!r}, which is a column of the results; give it another name"
-        )
-    return declared
-
-
-def _annotated_types(annotation: ast.expr) -> tuple[type, ...]:
-    """The plain types in an annotation like `int | None`; none if it says something else."""
-    known = {kind.__name__: kind for kind in (int, float, bool, str)} | {"None": type(None)}
-    words = re.findall(r"\w+", ast.unparse(annotation).replace("Optional", "None"))
-    return tuple(known[word] for word in words) if all(word in known for word in words) else ()
-
-
-def _is_plain(value: object) -> bool:
-    """Whether a value has a place in every kind of results file."""
-    if type(value) is int:
-        return -(2**63) <= value < 2**63
-    return value is None or type(value) in (bool, str) or (type(value) is float and math.isfinite(value))
-
-
-def _check_values(name: str, given: Given, declared: Declared, notebook: str) -> list[Value]:
-    """The values as the declared type, each once."""
-    if isinstance(given, str):
-        given = given.split(",") if declared.types == (str,) else parse_values(name, given)
-    values: list[Value] = []
-    for part in given:
-        if isinstance(part, str) and str not in declared.types:
-            values += parse_values(name, part)
-        else:
-            values.append(part.strip() if isinstance(part, str) else part)
-    if not values:
-        raise SweepError(f"{name} has no values; give a list like 5,10,20 or a range like 0:20")
-    # Undeclared, a parameter has the type of its first value.
-    first = next((type(value) for value in values if value is not None), type(None))
-    types = declared.types or (first, type(None))
-    checked: dict[tuple[type, Value], Value] = {}
-    for value in values:
-        if type(value) is int and float in types and int not in types:
-            value = float(value)
-        if type(value) not in types or not _is_plain(value):
-            allowed = declared.allowed() or "a plain value, all of one type"
-            raise SweepError(f"{name} is {value!r}; {notebook} declares it as {allowed}")
-        if (type(value), value) in checked:
-            raise SweepError(f"{name} has the value {value!r} twice; each run is done once")
-        checked[type(value), value] = value
-    return list(checked.values())
-
-
-def _canonical_source(content: nbformat.NotebookNode) -> str:
-    """The notebook as text without anything that running it changes."""
-    bare = nbformat.v4.new_notebook(
-        cells=[
-            {
-                "cell_type": cell.cell_type,
-                "id": f"cell-{number}",
-                "metadata": {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {},
-                "source": cell.source,
-                **({"outputs": [], "execution_count": None} if cell.cell_type == "code" else {}),
-            }
-            for number, cell in enumerate(content.cells)
-        ],
-        metadata={"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}},
-    )
-    return nbformat.writes(nbformat.from_dict(bare))
-
-
-@cache
-def package_version() -> str:
-    """This package's version and a digest of what is in it, so that an edited helper is another version."""
-    return f"{__version__}+{digest_of(PACKAGE)}"
-
-
-def digest_of(package: Path) -> str:
-    """Eight hexadecimal digits for the modules of a package, those of its wings too, and its data files."""
-    parts = [*sorted(package.rglob("*.py")), package / SHIPPED]  # data that differ from SHIPPED are refused
-    return hashlib.sha256(b"\0".join(path.read_bytes() for path in parts)).hexdigest()[:8]
-
-
-# --- One run, on a worker ---
 
 
 def execute(
@@ -423,107 +135,6 @@ def warm_up() -> str:
     return package_version()
 
 
-# --- What is on disk ---
-
-
-class Store:
-    """The folder of a sweep: `runs/IDENTITY/{run.json,notebook.ipynb}`, and results made from them.
-
-    Raises SweepError if the folder holds something else, or if another sweep is at work in it.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.runs = folder / "runs"
-        self._lock = None
-        self._made = False
-
-    def open(self) -> None:
-        """Make the folder ours, and clear away what a killed sweep was about to write."""
-        self.check()
-        mark = self.folder / ".sweep"
-        self._made = not self.folder.exists()
-        self.runs.mkdir(parents=True, exist_ok=True)
-        self._lock = mark.open("a")
-        with contextlib.suppress(ImportError):
-            import fcntl  # where there is none, nothing hinders two sweeps
-
-            try:
-                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                raise SweepError(
-                    f"another sweep is writing to {self.folder}; wait for it or stop it"
-                ) from None
-        for leftover in self.folder.glob(".partial-*"):
-            shutil.rmtree(leftover, ignore_errors=True)
-
-    def check(self) -> None:
-        """Raise SweepError if the folder holds something else than sweeps."""
-        marked = (self.folder / ".sweep").exists() or not self.folder.exists()
-        if not marked and not (self.folder.is_dir() and not any(self.folder.iterdir())):
-            raise SweepError(f"{self.folder} holds something else; give a new or an empty folder to --out")
-
-    def close(self) -> None:
-        """Let another sweep have the folder; a folder that was made for nothing goes again."""
-        if not self._lock:
-            return
-        self._lock.close()
-        if self._made:
-            with contextlib.suppress(OSError):
-                self.runs.rmdir()  # only if it is empty
-                (self.folder / ".sweep").unlink()
-                self.folder.rmdir()
-
-    def known(self) -> set[str]:
-        """Identities of all runs that are there, done or failed."""
-        return {entry.name for entry in os.scandir(self.runs)} if self.runs.is_dir() else set()
-
-    def record(self, identity: str) -> dict[str, Any]:
-        """What is recorded of a run. Raises SweepError if that cannot be read."""
-        folder = self.runs / identity
-        try:
-            return json.loads((folder / "run.json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
-            raise SweepError(f"{folder} is damaged; delete it and give the same command again") from None
-
-    def failed(self, identities: Iterable[str]) -> set[str]:
-        """Those of these runs that are there and failed."""
-        return {identity for identity in identities if self.record(identity)["status"] == FAILED}
-
-    def write(self, identity: str, result: dict[str, Any]) -> None:
-        """Put a run's folder in its place, whole; a failed run's older folder makes way."""
-        final = self.runs / identity
-        partial = Path(tempfile.mkdtemp(prefix=".partial-", dir=self.folder))
-        try:
-            partial.chmod(0o755)
-            record = json.dumps({"id": identity, **result["record"]}, indent=1)
-            for name, text in (("notebook.ipynb", result["notebook"]), ("run.json", record + "\n")):
-                with (partial / name).open("w", encoding="utf-8") as file:
-                    file.write(text)
-                    file.flush()
-                    os.fsync(file.fileno())  # or after a power cut the name could be there without the text
-            if final.exists():
-                final.rename(partial / "before")
-            partial.rename(final)
-            shutil.rmtree(final / "before", ignore_errors=True)
-        finally:
-            shutil.rmtree(partial, ignore_errors=True)
-
-
-# --- All runs ---
-
-
-def what_is_missing(plan: Plan, store: Store, rerun_failed: bool = False) -> tuple[list[Run], Tally]:
-    """The runs of a plan that are to be done, and the tally before they are."""
-    known = store.known()
-    earlier = [planned.id for planned in plan.runs if planned.id in known]
-    failed = store.failed(earlier)
-    again = failed if rerun_failed else set()
-    pending = [planned for planned in plan.runs if planned.id not in known or planned.id in again]
-    done = len(earlier) - len(failed)
-    return pending, Tally(len(plan.runs), done, len(failed - again), len(earlier) - len(again))
-
-
 def run_sweep(
     plan: Plan,
     store: Store,
@@ -600,7 +211,7 @@ def _client(scheduler: str | None, jobs: int) -> Iterator["Client"]:
                 raise
             raise SweepError(
                 f"no Dask scheduler with a worker answers at {scheduler} within {CONNECT_SECONDS} s "
-                f"({_first_line(problem) or type(problem).__name__}); check the address and the workers"
+                f"({first_line(problem) or type(problem).__name__}); check the address and the workers"
             ) from None
         yield client
 
@@ -736,7 +347,7 @@ def _check_workers(client: "Client", package: str) -> None:
         found = client.run(warm_up)
     except Exception as problem:
         raise SweepError(
-            f"a worker cannot run alhelpers ({_first_line(problem)}); install the same version on all of them"
+            f"a worker cannot run alhelpers ({first_line(problem)}); install the same version on all of them"
         ) from None
     for address, version_there in found.items():
         if version_there != package:
@@ -755,7 +366,7 @@ def _lost(plan: Plan, run: Run, problem: Exception) -> dict[str, Any]:
         "cell": None,
         "line": "",
         "name": type(problem).__name__,
-        "message": died or _first_line(problem),
+        "message": died or first_line(problem),
     }
     record = _record(run.parameters, error, plan.package)
     return {"notebook": plan.source, "record": record}
@@ -766,7 +377,3 @@ def _threads(client: "Client") -> int:
         return sum(client.nthreads().values())
     except OSError:
         raise SweepError(SCHEDULER_GONE) from None
-
-
-def _first_line(problem: object) -> str:
-    return next(iter(str(problem).strip().splitlines()), "")[:200]

@@ -19,7 +19,10 @@ import pytest
 
 from alhelpers import cli
 from alhelpers.running import notebooks as run
+from alhelpers.running import plan as plan_module
 from alhelpers.running import summary, sweep
+from alhelpers.running.plan import SweepError, digest_of, make_plan, parse_values
+from alhelpers.running.store import Store
 
 PARAMETERS = (
     "seed: int = 0  # which draw\nwait: float = 0.0\nfail: bool = False\nname: str = 'a'\nlimit: int = None"
@@ -136,13 +139,13 @@ def fork_server_and_kernels(pid):
     ],
 )
 def test_values_are_lists_ranges_and_words(text, values):
-    found = sweep.parse_values("x", text)
+    found = parse_values("x", text)
     assert found == values
     assert list(map(type, found)) == list(map(type, values))
 
 
 def test_a_plan_is_the_product_of_all_values(notebook):
-    plan = sweep.make_plan(notebook, {"seed": [0, 1, 2], "wait": [0, 1]})
+    plan = make_plan(notebook, {"seed": [0, 1, 2], "wait": [0, 1]})
     assert len(plan.runs) == 6 == len({planned.id for planned in plan.runs})
     assert plan.runs[1].parameters == {"seed": 0, "wait": 1.0, "fail": False, "name": "a", "limit": None}
     assert plan.varied == ("seed", "wait")
@@ -154,21 +157,19 @@ def test_the_package_is_another_when_a_module_or_the_data_changes(tmp_path):
     for name in ("core.py", "wing/part.py", "SHA256SUMS"):
         (tmp_path / "SHA256SUMS").touch()
         (tmp_path / name).write_text("changed")
-        seen.add(sweep.digest_of(tmp_path))
+        seen.add(digest_of(tmp_path))
     assert len(seen) == 3
 
 
 def test_a_whole_number_for_a_float_is_the_same_run_as_the_float(tmp_path):
     whole = write_notebook(tmp_path / "whole.ipynb", FITS, parameters="seed: int = 0\nrate: float = 1")
-    ids = [
-        sweep.make_plan(whole, grid).runs[0].id for grid in ({"seed": [0]}, {"rate": [1]}, {"rate": [1.0]})
-    ]
+    ids = [make_plan(whole, grid).runs[0].id for grid in ({"seed": [0]}, {"rate": [1]}, {"rate": [1.0]})]
     assert len(set(ids)) == 1
 
 
 def test_identity_is_notebook_parameters_and_package_and_nothing_else(notebook, tmp_path, monkeypatch):
     def identity(path, **grid):
-        return sweep.make_plan(path, {name: [value] for name, value in grid.items()}).runs[0].id
+        return make_plan(path, {name: [value] for name, value in grid.items()}).runs[0].id
 
     first = identity(notebook, seed=3)
     assert identity(notebook, seed=3, wait=0.0) == first, "a default value given is the default value"
@@ -180,7 +181,7 @@ def test_identity_is_notebook_parameters_and_package_and_nothing_else(notebook, 
     executed.cells[1].execution_count = 7
     nbformat.write(executed, tmp_path / "executed.ipynb")
     assert identity(tmp_path / "executed.ipynb", seed=3) == first, "outputs are no part of what will run"
-    monkeypatch.setattr(sweep, "package_version", lambda: "0.0")
+    monkeypatch.setattr(plan_module, "package_version", lambda: "0.0")
     assert identity(notebook, seed=3) != first
 
 
@@ -265,8 +266,8 @@ def test_a_notebook_that_cannot_be_swept_ends_in_one_sentence(tmp_path, capsys, 
 )
 def test_a_parameters_cell_that_cannot_be_swept_ends_in_one_sentence(tmp_path, line, sentence):
     path = write_notebook(tmp_path / "some.ipynb", parameters=line)
-    with pytest.raises(sweep.SweepError, match=sentence):
-        sweep.make_plan(path, {"seed": "1"})
+    with pytest.raises(SweepError, match=sentence):
+        make_plan(path, {"seed": "1"})
 
 
 def test_parameters_are_read_as_python_reads_them(tmp_path):
@@ -280,20 +281,18 @@ rate: float = 1e-3
 free = None
 """
     path = write_notebook(tmp_path / "some.ipynb", parameters=lines)
-    plan = sweep.make_plan(path, {"limit": "None,3", "text": "5,x", "rate": "1", "free": "7"})
+    plan = make_plan(path, {"limit": "None,3", "text": "5,x", "rate": "1", "free": "7"})
     assert [planned.parameters for planned in plan.runs] == [
         {"n": 20, "limit": limit, "text": text, "rate": 1.0, "free": 7}
         for limit in (None, 3)
         for text in ("5", "x")
     ], "what is no plain value stays as the notebook computes it"
-    with pytest.raises(sweep.SweepError, match=r"has no parameter 'half' \(with plain values it has"):
-        sweep.make_plan(path, {"half": "3"})
-    with pytest.raises(sweep.SweepError, match=r"limit is 1.5; some.ipynb declares it as int or None"):
-        sweep.make_plan(path, {"limit": "1.5"})
-    with pytest.raises(
-        sweep.SweepError, match=r"free is 'x'; some.ipynb declares it as a plain value, all of one"
-    ):
-        sweep.make_plan(path, {"free": "1,x"})
+    with pytest.raises(SweepError, match=r"has no parameter 'half' \(with plain values it has"):
+        make_plan(path, {"half": "3"})
+    with pytest.raises(SweepError, match=r"limit is 1.5; some.ipynb declares it as int or None"):
+        make_plan(path, {"limit": "1.5"})
+    with pytest.raises(SweepError, match=r"free is 'x'; some.ipynb declares it as a plain value, all of one"):
+        make_plan(path, {"free": "1,x"})
 
 
 def test_what_the_notebook_would_refuse_is_refused_before_anything_runs(tmp_path, capsys):
@@ -496,9 +495,9 @@ def test_what_is_no_scheduler_is_named(monkeypatch):
     monkeypatch.setattr(sweep, "CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # as a web server, it waits to be asked
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(sweep.SweepError, match=f"what answers at {address} is no Dask scheduler"):
+        with pytest.raises(SweepError, match=f"what answers at {address} is no Dask scheduler"):
             sweep._check_scheduler(address)
-    with pytest.raises(sweep.SweepError, match=f"no Dask scheduler answers at {address}"):
+    with pytest.raises(SweepError, match=f"no Dask scheduler answers at {address}"):
         sweep._check_scheduler(address)
 
 
@@ -511,7 +510,7 @@ def test_a_scheduler_that_has_gone_ends_a_sweep_in_a_sentence():
     ):
         future = client.submit(int, "1")
         future.cancel()  # as all are when the connection is lost
-        with pytest.raises(sweep.SweepError, match="the scheduler has gone"):
+        with pytest.raises(SweepError, match="the scheduler has gone"):
             sweep._wait(client, {future})
 
 
@@ -522,7 +521,7 @@ def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch)
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
         Client(cluster) as client,
-        pytest.raises(sweep.SweepError, match=r"has had no worker for 1 s; start one"),
+        pytest.raises(SweepError, match=r"has had no worker for 1 s; start one"),
     ):
         sweep._wait(client, {client.submit(int, "1")})
 
@@ -532,14 +531,10 @@ def test_a_worker_with_another_package_or_none_is_named():
         def run(self, function):
             return {"tcp://far:1": "0.0.1+deadbeef"}
 
-    with pytest.raises(
-        sweep.SweepError, match=r"the worker at tcp://far:1 has alhelpers 0.0.1\+deadbeef and the"
-    ):
+    with pytest.raises(SweepError, match=r"the worker at tcp://far:1 has alhelpers 0.0.1\+deadbeef and the"):
         sweep._check_workers(Client(), "0.1.0+cafe")
     Client.run = lambda *_: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'alhelpers'"))
-    with pytest.raises(
-        sweep.SweepError, match=r"a worker cannot run alhelpers \(No module named 'alhelpers'\)"
-    ):
+    with pytest.raises(SweepError, match=r"a worker cannot run alhelpers \(No module named 'alhelpers'\)"):
         sweep._check_workers(Client(), "0.1.0+cafe")
 
 
@@ -559,7 +554,7 @@ def test_a_damaged_record_is_named(results, notebook, capsys):
 
 
 def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
-    store = sweep.Store(tmp_path / "out")
+    store = Store(tmp_path / "out")
     store.open()
     assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
     assert "another sweep is writing to" in capsys.readouterr().err
@@ -613,8 +608,8 @@ def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, 
 @pytest.fixture
 def results(notebook, tmp_path):
     """A store with made-up runs: three seeds of two values, one of them failed."""
-    plan = sweep.make_plan(notebook, {"wait": [0.0, 1.0], "seed": [0, 1, 2]})
-    store = sweep.Store(tmp_path / "out")
+    plan = make_plan(notebook, {"wait": [0.0, 1.0], "seed": [0, 1, 2]})
+    store = Store(tmp_path / "out")
     store.open()
     for planned in plan.runs:
         seed, failed = planned.parameters["seed"], planned.parameters == plan.runs[-1].parameters
