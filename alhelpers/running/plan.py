@@ -18,13 +18,11 @@ from alhelpers import __version__
 from alhelpers.errors import UserError
 from alhelpers.files import PACKAGE, SHIPPED
 from alhelpers.parameters import ParameterError, check_parameters, nearest
+from alhelpers.running.notebooks import FIT_COLUMNS, first_line
 
 Value = int | float | bool | str | None
 Given = str | Sequence[Value]
 """Values of one parameter as somebody gives them: text as in `parse_values`, or one by one."""
-
-FIT_COLUMNS = {"stage": str, "n_labels": int, "accuracy": float, "steps": int}
-"""What a row of a notebook's history has."""
 
 
 class Declared(NamedTuple):
@@ -39,8 +37,8 @@ class Declared(NamedTuple):
         return " or ".join([*names, *(["None"] if type(None) in self.types else [])])
 
 
-class Run(NamedTuple):
-    """One planned run: its identity and all parameters, those with default values too."""
+class PlannedRun(NamedTuple):
+    """A run to be done: its identity and all parameters, those with default values too."""
 
     id: str
     parameters: dict[str, Value]
@@ -54,7 +52,7 @@ class Plan(NamedTuple):
     digest: str
     package: str
     varied: tuple[str, ...]
-    runs: list[Run]
+    runs: list[PlannedRun]
 
 
 class SweepError(UserError):
@@ -153,7 +151,7 @@ def make_plan(notebook: Path, grid: Mapping[str, Given]) -> Plan:
             except ParameterError as problem:
                 raise SweepError(str(problem)) from None
         identity = json.dumps([digest, package, parameters], sort_keys=True)
-        runs.append(Run(hashlib.sha256(identity.encode()).hexdigest()[:16], parameters))
+        runs.append(PlannedRun(hashlib.sha256(identity.encode()).hexdigest()[:16], parameters))
     varied = tuple(name for name, values in columns.items() if len(values) > 1)
     return Plan(notebook.stem, source, digest, package, varied, runs)
 
@@ -245,6 +243,8 @@ def _check_values(name: str, given: Given, declared: Declared, notebook: str) ->
     for value in values:
         if type(value) is int and float in types and int not in types:
             value = float(value)
+        if type(value) is float:
+            value += 0.0  # -0.0 is 0.0
         if type(value) not in types or not _is_plain(value):
             allowed = declared.allowed() or "a plain value, all of one type"
             raise SweepError(f"{name} is {value!r}; {notebook} declares it as {allowed}")
@@ -282,8 +282,3 @@ def digest_of(package: Path) -> str:
     """Eight hexadecimal digits for the modules of a package, those of its wings too, and its data files."""
     parts = [*sorted(package.rglob("*.py")), package / SHIPPED]  # data that differ from SHIPPED are refused
     return hashlib.sha256(b"\0".join(path.read_bytes() for path in parts)).hexdigest()[:8]
-
-
-def first_line(problem: object) -> str:
-    """The first line of an error, at most 200 characters."""
-    return next(iter(str(problem).strip().splitlines()), "")[:200]

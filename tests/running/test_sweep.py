@@ -18,16 +18,15 @@ import pyarrow.parquet
 import pytest
 
 from alhelpers import cli
-from alhelpers.running import notebooks as run
+from alhelpers.running import notebooks, summary, sweep
 from alhelpers.running import plan as plan_module
-from alhelpers.running import summary, sweep
 from alhelpers.running.plan import SweepError, digest_of, make_plan, parse_values
 from alhelpers.running.store import Store
 
 PARAMETERS = (
     "seed: int = 0  # which draw\nwait: float = 0.0\nfail: bool = False\nname: str = 'a'\nlimit: int = None"
 )
-NOTEBOOK_06 = run.NOTEBOOKS / "06_active_learning.ipynb"
+NOTEBOOK_06 = notebooks.NOTEBOOKS / "06_active_learning.ipynb"
 # Shows two fits whose accuracy is made from the seed, the way a learner's history shows.
 FITS = f"""
 import time
@@ -35,7 +34,7 @@ time.sleep(wait)
 if fail:
     raise RuntimeError("as asked")
 rows = [dict(stage="active", n_labels=n, accuracy=(seed * 7 + n) % 100 / 100, steps=10) for n in (10, 20)]
-display({{"text/plain": "history", "{run.HISTORY_MIME}": rows}}, raw=True)
+display({{"text/plain": "history", "{notebooks.HISTORY_MIME}": rows}}, raw=True)
 """
 
 
@@ -319,10 +318,10 @@ def test_a_grid_file_is_a_grid(notebook, tmp_path, capsys):
 
 def test_without_its_extra_the_tutorial_says_what_a_sweep_needs(notebook, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "distributed" else object())
-    assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "o")]) == 2
-    assert "a sweep needs distributed, which the tutorial does not; install them with: pip install" in (
-        capsys.readouterr().err
-    )
+    arguments = ["sweep", str(notebook), "-p", "seed=1", "--scheduler", "tcp://x:1"]
+    assert cli.main([*arguments, "--out", str(tmp_path / "o")]) == 2
+    told = capsys.readouterr().err
+    assert "a sweep needs distributed, which the tutorial does not; install what is missing with: pip" in told
 
 
 # --- Running ---
@@ -339,7 +338,7 @@ def test_runs_equal_the_same_papermill_calls(tmp_path):
         executed = papermill.execute_notebook(
             str(NOTEBOOK_06), None, {**small, "batch_size": batch_size, "seed": 1}, progress_bar=False
         )
-        by_hand += [(str(batch_size), *map(str, fit.values())) for fit in run.histories(executed)]
+        by_hand += [(str(batch_size), *map(str, fit.values())) for fit in notebooks.histories(executed)]
     found = [
         tuple(row[name] for name in ("batch_size", "stage", "n_labels", "accuracy", "steps"))
         for row in rows(out)
@@ -367,7 +366,7 @@ display({"text/plain": repr((seen, drawn))}, raw=True)
     assert code == 0, err
     shown = []
     for path in (tmp_path / "out" / "runs").glob("*/notebook.ipynb"):
-        output = next(run.outputs(nbformat.read(path, as_version=4)))
+        output = next(notebooks.outputs(nbformat.read(path, as_version=4)))
         shown.append(eval(output["data"]["text/plain"]))
     assert len(shown) == 4
     assert not any(any(seen) for seen, _ in shown), "a run saw what another had left"
@@ -427,14 +426,14 @@ def test_a_killed_process_costs_nothing_but_time(notebook, tmp_path, victim):
     out = tmp_path / "out"
     process = start(notebook, "-p", "seed=0:6", "-p", "wait=1.5", "--jobs", "2", "--out", out)
     wait_for(lambda: list(out.glob("runs/*")))
-    server, kernels = wait_for(lambda: (found := fork_server_and_kernels(process.pid))[1] and found)
-    killed = {"kernel": kernels[0], "fork server": server}[victim]
+    server, forked = wait_for(lambda: (found := fork_server_and_kernels(process.pid))[1] and found)
+    killed = {"kernel": forked[0], "fork server": server}[victim]
     os.kill(killed, signal.SIGKILL)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert found_rows(out) == expected_rows(range(6))
     assert len(list(out.glob("runs/*"))) == 6
-    assert not list(out.glob(".partial*"))
+    assert not list(out.glob("runs/.*"))
 
 
 @linux
@@ -463,7 +462,7 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
     if number == signal.SIGINT:
         assert process.returncode == 130
         assert re.fullmatch(
-            r"alhelpers: stopped with \d of 6 runs there and their results written; the same command goes .*",
+            r"alhelpers: stopped; \d of 6 runs are there and their results written; the same command goes .*",
             err.strip(),
         ), err
         assert found_rows(out), "the results of what is there"
@@ -481,7 +480,7 @@ def test_a_run_that_hangs_ends_at_its_limit_and_is_recorded_with_its_cell(tmp_pa
     code, printed, err = run_command(notebook, "-p", "seed=0:3", "--timeout", "5", "--out", tmp_path / "out")
     assert code == 1
     assert "2 of 3 runs done (0 were there before), 1 failed" in printed
-    failed = r"failed: seed=1: cell 3: CellTimeoutError: the cell took longer than the limit of 5 s"
+    failed = r"failed: seed=1: cell 3: TimeoutError: the notebook took longer than its limit of 5 s"
     assert re.search(failed, err), err
 
 
@@ -511,7 +510,7 @@ def test_a_scheduler_that_has_gone_ends_a_sweep_in_a_sentence():
         future = client.submit(int, "1")
         future.cancel()  # as all are when the connection is lost
         with pytest.raises(SweepError, match="the scheduler has gone"):
-            sweep._wait(client, {future})
+            sweep._first_ended(client, {future})
 
 
 def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch):
@@ -523,17 +522,17 @@ def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch)
         Client(cluster) as client,
         pytest.raises(SweepError, match=r"has had no worker for 1 s; start one"),
     ):
-        sweep._wait(client, {client.submit(int, "1")})
+        sweep._first_ended(client, {client.submit(int, "1")})
 
 
 def test_a_worker_with_another_package_or_none_is_named():
     class Client:
-        def run(self, function):
+        def run(self, function, **_):
             return {"tcp://far:1": "0.0.1+deadbeef"}
 
     with pytest.raises(SweepError, match=r"the worker at tcp://far:1 has alhelpers 0.0.1\+deadbeef and the"):
         sweep._check_workers(Client(), "0.1.0+cafe")
-    Client.run = lambda *_: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'alhelpers'"))
+    Client.run = lambda *_, **__: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'alhelpers'"))
     with pytest.raises(SweepError, match=r"a worker cannot run alhelpers \(No module named 'alhelpers'\)"):
         sweep._check_workers(Client(), "0.1.0+cafe")
 
@@ -554,11 +553,9 @@ def test_a_damaged_record_is_named(results, notebook, capsys):
 
 
 def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
-    store = Store(tmp_path / "out")
-    store.open()
-    assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
+    with Store(tmp_path / "out"):
+        assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
     assert "another sweep is writing to" in capsys.readouterr().err
-    store.close()
 
 
 def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, tmp_path):
@@ -605,28 +602,78 @@ def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, 
 # --- What is written ---
 
 
+def history(*accuracies):
+    return [
+        {"stage": "active", "n_labels": 10 * n, "accuracy": accuracy, "steps": 3}
+        for n, accuracy in enumerate(accuracies, 1)
+    ]
+
+
+def written(plan, folder, found=lambda planned: history(0.5, 0.7), error=lambda planned: None):
+    """The folder of a sweep with made-up runs."""
+    with Store(folder) as store:
+        for planned in plan.runs:
+            record = {
+                "status": "failed" if error(planned) else "done", "parameters": planned.parameters,
+                "error": error(planned), "history": found(planned), "seconds": 1.0, "kernel": "forked",
+                "versions": {"python": "3"},
+            }  # fmt: skip
+            store.write(planned.id, {"notebook": "{}", "record": record})
+        summary.write_results(plan, store)
+    return folder
+
+
 @pytest.fixture
 def results(notebook, tmp_path):
-    """A store with made-up runs: three seeds of two values, one of them failed."""
+    """Three seeds of two values, one of them failed."""
     plan = make_plan(notebook, {"wait": [0.0, 1.0], "seed": [0, 1, 2]})
-    store = Store(tmp_path / "out")
-    store.open()
-    for planned in plan.runs:
-        seed, failed = planned.parameters["seed"], planned.parameters == plan.runs[-1].parameters
-        accuracies = [0.5 + seed / 10, 0.7 + seed / 10]
-        history = [
-            {"stage": "active", "n_labels": n, "accuracy": a, "steps": 3}
-            for n, a in zip((10, 20), accuracies, strict=True)
-        ]
-        error = {"cell": 3, "line": "<b>", "name": "ValueError", "message": "1 < 2"} if failed else None
-        record = {
-            "status": "failed" if failed else "done", "parameters": planned.parameters, "error": error,
-            "history": history, "seconds": 1.0, "kernel": "forked", "versions": {"python": "3"},
-        }  # fmt: skip
-        store.write(planned.id, {"notebook": "{}", "record": record})
-    summary.write_results(plan, store)
-    store.close()
-    return store.folder
+    error = {"cell": 3, "line": "<b>", "name": "ValueError", "message": "1 < 2"}
+    return written(
+        plan,
+        tmp_path / "out",
+        lambda planned: history(0.5 + planned.parameters["seed"] / 10, 0.7 + planned.parameters["seed"] / 10),
+        lambda planned: error if planned is plan.runs[-1] else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "column"),
+    [
+        ("int | float", [1, 0.5], [1.0, 0.5]),
+        ("int | str", [1, "x"], ["1", "x"]),
+        ("bool | int", [True, 2], ["True", "2"]),
+        ("int | None", [None, 3], [None, 3]),
+        ("str | None", [None], [None]),
+    ],
+)
+def test_values_of_several_types_are_kept_in_both_tables(tmp_path, declared, values, column):
+    path = write_notebook(tmp_path / "mixed.ipynb", parameters=f"rate: {declared} = None")
+    folder = written(make_plan(path, {"rate": values}), tmp_path / "out", lambda planned: history(1))
+    assert pyarrow.parquet.read_table(folder / "results.parquet")["rate"].to_pylist() == column
+    assert [row["rate"] for row in rows(folder)] == ["" if v is None else str(v) for v in column]
+
+
+def test_a_text_is_shown_as_text_whatever_is_in_it(tmp_path):
+    path = write_notebook(tmp_path / "dollars.ipynb", parameters="label: str = 'a'")
+    plan = make_plan(path, {"label": ["$5_$10", "<b>"]})
+    page = (written(plan, tmp_path / "out") / "summary.html").read_text()
+    assert "<td>$5_$10</td>" in page
+    assert "<td>&lt;b&gt;</td>" in page
+    assert "<b>" not in page
+
+
+def test_accuracies_that_are_no_numbers_and_values_that_are_nearly_equal_can_be_read(tmp_path):
+    path = write_notebook(tmp_path / "odd.ipynb", parameters="rate: float = -0.0")
+    plan = make_plan(path, {"rate": [0.12345678, 0.12345679, -0.0]})
+    folder = written(
+        plan, tmp_path / "out", lambda planned: history(-1e-9 if planned is plan.runs[0] else float("nan"))
+    )
+    page = re.sub(r"<img.*", "", (folder / "summary.html").read_text())
+    assert not re.search(r"\bnan\b", page)
+    assert not re.search(r"[ >]-0", page)
+    assert "<td>0.12345678</td>" in page
+    assert "<td>0.12345679</td>" in page, "two values that differ in the eighth digit are two"
+    assert make_plan(path, {"rate": [0.0]}).runs[0].id == plan.runs[2].id, "-0.0 is 0.0"
 
 
 def test_results_are_one_row_for_each_fit_in_csv_and_parquet(results):
