@@ -39,6 +39,8 @@ _PRELOADED = [
 class ForkServer:
     """A running fork server. Starts at the first request, and again should it have died."""
 
+    command = (sys.executable, "-m", "alhelpers.running.kernels")
+
     def __init__(self) -> None:
         self.works = CAN_FORK
         self._process: subprocess.Popen | None = None
@@ -75,7 +77,7 @@ class ForkServer:
     def _ensure_started(self) -> None:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "alhelpers.running.kernels"],
+                self.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the process that asked
@@ -84,6 +86,8 @@ class ForkServer:
 
     def close(self) -> None:
         """End it, and with it its kernels, which watch their parent."""
+        if process := self._process:
+            process.kill()  # whoever has the lock may be waiting for it
         with self._lock:
             self._stop()
 

@@ -298,8 +298,8 @@ def as_committed(notebook: NotebookNode) -> str:
     Of the language stay the name and the ending of its files: nbconvert and pages of notebooks go by them.
     """
     language = notebook.metadata.get("language_info", {})
-    kept = {key: language[key] for key in ("file_extension", "name") if key in language}
-    notebook.metadata["language_info"] = nbformat.from_dict(kept)
+    for key in language.keys() - {"name", "file_extension"}:
+        del language[key]
     for cell in notebook.cells:
         cell.metadata.pop("execution", None)
     return nbformat.writes(notebook).rstrip("\n") + "\n"

@@ -173,7 +173,8 @@ def _execute_here(
         kernels.ENDING.set()
         pool.shutdown(wait=False, cancel_futures=True)
         kernels.end_kernels()
-        while futures.wait(running, timeout=0.5).not_done:
+        while not all(future.done() for future in running):
+            time.sleep(0.1)
             kernels.end_kernels()  # one that was about to start
 
 

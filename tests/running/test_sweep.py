@@ -18,7 +18,7 @@ import pyarrow.parquet
 import pytest
 
 from alhelpers import cli
-from alhelpers.running import notebooks, summary, sweep
+from alhelpers.running import kernels, notebooks, summary, sweep
 from alhelpers.running import plan as plan_module
 from alhelpers.running.plan import SweepError, digest_of, make_plan, parse_values
 from alhelpers.running.store import Store
@@ -77,6 +77,10 @@ def expected_rows(seeds):
 
 def found_rows(folder):
     return [(row["seed"], row["n_labels"], float(row["accuracy"])) for row in rows(folder)]
+
+
+def records(folder):
+    return [path.read_text() for path in folder.glob("runs/*/run.json")]
 
 
 def wait_for(condition, seconds=60):
@@ -475,13 +479,52 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
     assert all((out / "runs" / name).stat().st_mtime_ns == then for name, then in before.items())
 
 
+@linux
+def test_ctrl_c_ends_kernels_that_are_no_forks(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALHELPERS_FORK", "0")
+    process = start(notebook, "-p", "seed=0:2", "-p", "wait=600.0", "--out", tmp_path / "out")
+    wait_for(lambda: [1 for command in descendants(process.pid).values() if "ipykernel" in command])
+    family = descendants(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in family))
+
+
+def test_a_fork_server_that_says_nothing_is_given_up(monkeypatch):
+    server = kernels.ForkServer()
+    monkeypatch.setattr(kernels, "FORK_SECONDS", 0.1)
+    monkeypatch.setattr(kernels.ForkServer, "command", (sys.executable, "-c", "import time; time.sleep(600)"))
+    with pytest.raises(OSError, match="the process that forks kernels"):
+        server.fork([], ".", {})
+    assert not server.works, "kernels are started from now on"
+
+
 def test_a_run_that_hangs_ends_at_its_limit_and_is_recorded_with_its_cell(tmp_path):
     notebook = write_notebook(tmp_path / "hangs.ipynb", "import time\ntime.sleep(10**6 if seed == 1 else 0)")
     code, printed, err = run_command(notebook, "-p", "seed=0:3", "--timeout", "5", "--out", tmp_path / "out")
     assert code == 1
     assert "2 of 3 runs done (0 were there before), 1 failed" in printed
+    (record,) = [r for r in map(json.loads, records(tmp_path / "out")) if r["status"] == "failed"]
+    assert record["error"]["line"] == "import time"
     failed = r"failed: seed=1: cell 3: TimeoutError: the notebook took longer than its limit of 5 s"
     assert re.search(failed, err), err
+
+
+def test_the_limit_is_for_all_cells_of_a_run_together(tmp_path):
+    sleep = "import time\ntime.sleep(0.4)"
+    error = notebooks.execute_notebook(
+        write_notebook(tmp_path / "slow.ipynb", *[sleep] * 20),
+        tmp_path / "out.ipynb",
+        {},
+        tmp_path,
+        timeout=4,
+    )
+    assert error["name"] == "TimeoutError"
+    assert error["line"] == "import time"
+    shown = nbformat.read(tmp_path / "out.ipynb", as_version=4)
+    assert error["cell"] > 1
+    assert shown.cells[error["cell"] - 2].execution_count == error["cell"] - 1, "the cell before it is done"
 
 
 def test_a_limit_that_is_none_is_refused(notebook, tmp_path):
@@ -523,6 +566,40 @@ def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch)
         pytest.raises(SweepError, match=r"has had no worker for 1 s; start one"),
     ):
         sweep._first_ended(client, {client.submit(int, "1")})
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "code", "sentence"),
+    [
+        (SweepError("the scheduler has gone"), 2, "the scheduler has gone; 2 of 6 runs are there and their"),
+        (
+            OSError(28, "No space left on device"),
+            2,
+            r"cannot write to .*out: No space left on device; 2 of 6",
+        ),
+        (KeyboardInterrupt(), 130, "stopped; 2 of 6 runs are there and their results written; the same"),
+    ],
+)
+def test_however_a_sweep_ends_the_results_of_what_is_there_are_written(
+    notebook, tmp_path, monkeypatch, capfd, ended_by, code, sentence
+):
+    def two_then_none(jobs, plan, pending, timeout):
+        for planned in pending[:2]:
+            record = {
+                "status": "done", "parameters": planned.parameters, "error": None, "seconds": 1.0,
+                "history": history(0.5), "kernel": "forked", "versions": {},
+            }  # fmt: skip
+            yield planned.id, {"notebook": "{}", "record": record}
+        raise ended_by
+
+    monkeypatch.setattr(sweep, "_execute_here", two_then_none)
+    out = tmp_path / "out"
+    assert cli.main(["sweep", str(notebook), "-p", "seed=0:6", "--out", str(out)]) == code
+    error = capfd.readouterr().err.strip()
+    assert re.search(f"^alhelpers: {sentence}", error), error
+    assert [row["seed"] for row in rows(out)] == ["0", "1"]
+    assert pyarrow.parquet.read_table(out / "results.parquet").num_rows == 2
+    assert "2 of 6 runs are done" in (out / "summary.html").read_text()
 
 
 def test_a_worker_with_another_package_or_none_is_named():
