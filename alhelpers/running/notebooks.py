@@ -89,7 +89,7 @@ def execute_notebook(
     Parameters
     ----------
     notebook : path of a notebook, or a notebook
-    target : the file to write; a notebook that fails is written as far as it got
+    target : the file to write; a notebook in which a cell fails is written as far as it got
     parameters : values for its parameters cell
     folder : the kernel's working directory
     timeout : seconds that all its cells together may take
