@@ -83,9 +83,10 @@ def _run_notebooks(options: argparse.Namespace) -> int:
     """Execute the notebooks into a folder and compare with the article."""
     from alhelpers import article
     from alhelpers.running import notebooks
+    from alhelpers.running.progress import NotebookProgress
 
     given = _existing(options.notebooks)
-    with _Progress(len(given)) as progress:
+    with NotebookProgress(len(given)) as progress:
         outcomes = notebooks.run_notebooks(given, options.out, options.jobs, progress)
     rows = notebooks.read_history(options.out / "history.csv")
     print(f"\n{article.table({row['stage']: row['accuracy'] for row in rows})}\n")
@@ -97,9 +98,10 @@ def _run_notebooks(options: argparse.Namespace) -> int:
 def _refresh_notebooks(options: argparse.Namespace) -> int:
     """Execute the committed notebooks in place."""
     from alhelpers.running import notebooks
+    from alhelpers.running.progress import NotebookProgress
 
     given = _existing(options.notebooks)
-    with _Progress(len(given)) as progress:
+    with NotebookProgress(len(given)) as progress:
         return _exit_code(notebooks.refresh_notebooks(given, options.jobs, progress))
 
 
@@ -191,25 +193,6 @@ def _existing(given: Sequence[Path]) -> Sequence[Path]:
     return given or find_notebooks()
 
 
-class _Progress:
-    """A line for every notebook that is done, and a bar while a person is looking."""
-
-    def __init__(self, total: int) -> None:
-        from tqdm import tqdm
-
-        self.bar = tqdm(total=total, unit="notebook", leave=False, disable=None)
-
-    def __enter__(self) -> _Progress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def __call__(self, outcome: Outcome) -> None:
-        self.bar.write(f"{outcome.name:<22}{outcome.seconds:6.1f} s  {outcome.error or 'ok'}")
-        self.bar.update()
-
-
 def _exit_code(outcomes: Sequence[Outcome]) -> int:
     failed = [outcome for outcome in outcomes if outcome.error]
     for outcome in failed:
@@ -236,11 +219,12 @@ def _do_sweep(options: argparse.Namespace, plan: Plan, store: Store) -> int:
     """Run what is missing; however that ends, write the results of what is there, and say how it was."""
     from alhelpers.running import kernels, summary, sweep
     from alhelpers.running.plan import SweepError
+    from alhelpers.running.progress import SweepProgress
 
     if not (kernels.CAN_FORK or options.scheduler):
         print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
     why, code = "", 0
-    with _SweepProgress(plan) as progress:
+    with SweepProgress(plan) as progress:
         try:
             sweep.run_sweep(
                 plan, store, options.scheduler, options.jobs, options.rerun_failed, progress, options.timeout
@@ -266,41 +250,6 @@ def _do_sweep(options: argparse.Namespace, plan: Plan, store: Store) -> int:
         why += "; the same command goes on from them"
     print(f"alhelpers: {why}", file=sys.stderr)
     return code
-
-
-class _SweepProgress:
-    """Failures as they happen; a bar while a person is looking, a line for every tenth of the runs if not."""
-
-    def __init__(self, plan: Plan) -> None:
-        from tqdm import tqdm
-
-        from alhelpers.running.store import Tally
-
-        self.varied = plan.varied
-        self.tally = Tally(len(plan.runs), 0, 0, 0)
-        self.bar = tqdm(total=len(plan.runs), unit="run", disable=None, leave=False, smoothing=0.05)
-
-    def __enter__(self) -> _SweepProgress:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.close()
-
-    def __call__(self, tally: Tally, record: dict[str, Any] | None) -> None:
-        from alhelpers.running.notebooks import describe
-
-        self.tally, ended = tally, tally.ended
-        if record is None:
-            self.bar.reset(total=tally.planned)
-            self.bar.initial = tally.earlier
-        elif record["error"]:
-            given = " ".join(f"{name}={record['parameters'][name]}" for name in self.varied)
-            failed = ": ".join(filter(None, ["failed", given, describe(record["error"])]))
-            self.bar.write(failed, file=sys.stderr)
-        self.bar.n = ended
-        self.bar.set_postfix_str(f"{tally.failed} failed", refresh=True)
-        if self.bar.disable and record and ended * 10 // tally.planned > (ended - 1) * 10 // tally.planned:
-            print(f"{ended:,} of {tally.planned:,} runs ended, {tally.failed:,} failed", flush=True)
 
 
 def _tell(tally: Tally, store: Store) -> int:
