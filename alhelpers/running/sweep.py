@@ -324,7 +324,12 @@ def _taken(client: "Client", ended: futures.Future) -> Result | Exception:
     from distributed import CancelledError
 
     try:
-        return ended.result()
+        while True:
+            # A result that was on a worker that died is computed again, if there is another worker.
+            with contextlib.suppress(TimeoutError):
+                return ended.result(timeout=ANSWER_SECONDS)
+            if not _threads(client):
+                raise SweepError(f"the cluster has had no worker for {WITHOUT_WORKERS} s; start one")
     except SweepError:
         raise
     except CancelledError:
