@@ -9,6 +9,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Okabe and Ito (2008): told apart with any colour vision.
@@ -39,6 +40,8 @@ class Picture(Figure):
 
     def png(self) -> bytes:
         """The figure as a PNG that does not name the matplotlib version."""
+        for text in self.findobj(Text):
+            text.set_parse_math(False)  # no figure has formulas, and a user's names may have dollars
         if self.get_layout_engine() is not None:
             # Laid out once: each further pass would move the axes by a fraction of a pixel.
             self.draw_without_rendering()

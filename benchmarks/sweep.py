@@ -21,9 +21,9 @@ from bench import cpu_name, n_cores, say
 from nbclient import NotebookClient
 
 from alhelpers.files import draft_of
-from alhelpers.running import notebooks as run
+from alhelpers.running import notebooks
 
-NOTEBOOK = run.NOTEBOOKS / "06_active_learning.ipynb"
+NOTEBOOK = notebooks.NOTEBOOKS / "06_active_learning.ipynb"
 GRID = [{"batch_size": b, "seed": s} for b, s in product((5, 10, 20), range(4))]
 SCRIPTS = Path(sys.executable).parent
 
@@ -33,7 +33,7 @@ Found = dict[tuple[int, int], list[float]]
 
 def accuracies(notebook: nbformat.NotebookNode) -> list[float]:
     """Of all fits that a notebook shows."""
-    return [fit["accuracy"] for fit in run.histories(notebook)]
+    return [fit["accuracy"] for fit in notebooks.histories(notebook)]
 
 
 def papermill_loop(folder: Path) -> Found:
@@ -52,7 +52,9 @@ def reused_kernel(folder: Path) -> Found:
     """One kernel for all runs, with `%reset -f` before each: modules and TensorFlow's state stay."""
     found = {}
     client = NotebookClient(
-        nbformat.read(NOTEBOOK, as_version=4), kernel_name="python3", extra_arguments=run.KERNEL_ARGUMENTS
+        nbformat.read(NOTEBOOK, as_version=4),
+        kernel_name="python3",
+        extra_arguments=notebooks.KERNEL_ARGUMENTS,
     )
     with client.setup_kernel():
         for parameters in GRID:

@@ -6,21 +6,26 @@ untouched process, so none can see what another did; only the imports are shared
 """
 
 import atexit
+import contextlib
 import gc
 import importlib
 import json
 import os
+import select
 import signal
 import subprocess
 import sys
 import threading
+import weakref
+from typing import ClassVar
 
 from jupyter_client import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
 CAN_FORK = sys.platform == "linux" and os.environ.get("ALHELPERS_FORK") != "0"
 """Elsewhere forking is missing (Windows) or unsafe after TensorFlow's import (macOS)."""
-
+FORK_SECONDS = 120
+"""How long to wait for a fork server that imports or forks."""
 
 # What a kernel imports while it starts, then what the tutorial's notebooks import.
 _PRELOADED = [
@@ -33,6 +38,8 @@ _PRELOADED = [
 
 class ForkServer:
     """A running fork server. Starts at the first request, and again should it have died."""
+
+    command = (sys.executable, "-m", "alhelpers.running.kernels")
 
     def __init__(self) -> None:
         self.works = CAN_FORK
@@ -52,14 +59,15 @@ class ForkServer:
         request = json.dumps({"arguments": arguments, "cwd": cwd, "env": env}).encode() + b"\n"
         with self._lock:
             for _ in range(2):  # it may have been killed since the last request
+                if ENDING.is_set():
+                    raise RuntimeError("no kernel starts while all are being ended")
                 self._ensure_started()
-                try:
+                with contextlib.suppress(BrokenPipeError):
                     self._process.stdin.write(request)
                     self._process.stdin.flush()
-                    if answer := self._process.stdout.readline():
+                    answers = self._process.stdout
+                    if select.select([answers], [], [], FORK_SECONDS)[0] and (answer := answers.readline()):
                         return int(answer)
-                except BrokenPipeError:
-                    pass
                 self._stop()
         self.works = False
         raise OSError(
@@ -69,7 +77,7 @@ class ForkServer:
     def _ensure_started(self) -> None:
         if self._process is None or self._process.poll() is not None:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "alhelpers.running.kernels"],
+                self.command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 start_new_session=True,  # Ctrl-C is for the process that asked
@@ -78,15 +86,18 @@ class ForkServer:
 
     def close(self) -> None:
         """End it, and with it its kernels, which watch their parent."""
+        if process := self._process:
+            process.kill()  # whoever has the lock may be waiting for it
         with self._lock:
             self._stop()
 
     def _stop(self) -> None:
         if self._process is not None:
-            self._process.stdin.close()
-            self._process.stdout.close()
-            self._process.terminate()
+            self._process.kill()  # it has nothing to put away
             self._process.wait()
+            with contextlib.suppress(BrokenPipeError):  # of a request that it did not read
+                self._process.stdin.close()
+            self._process.stdout.close()
             self._process = None
 
 
@@ -124,6 +135,8 @@ class ForkedKernel:
 
 
 SERVER = ForkServer()
+ENDING = threading.Event()
+"""Set while all kernels of this process are being ended, so that none starts."""
 
 
 class ForkProvisioner(LocalProvisioner):
@@ -141,8 +154,18 @@ class ForkProvisioner(LocalProvisioner):
         return self.connection_info
 
 
-class ForkingKernelManager(AsyncKernelManager):
-    """Manages a kernel as its base class does, but has it forked."""
+class TrackedKernelManager(AsyncKernelManager):
+    """Manages a kernel as its base class does; `end_kernels` finds it."""
+
+    known: ClassVar[weakref.WeakSet] = weakref.WeakSet()
+
+    def __init__(self, **kwargs: object) -> None:
+        super().__init__(**kwargs)
+        self.known.add(self)
+
+
+class ForkingKernelManager(TrackedKernelManager):
+    """Has its kernel forked."""
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(**kwargs)
@@ -151,7 +174,17 @@ class ForkingKernelManager(AsyncKernelManager):
 
 def kernel_manager_class() -> type[AsyncKernelManager]:
     """The quickest class of kernel managers there is on this system."""
-    return ForkingKernelManager if SERVER.works else AsyncKernelManager
+    return ForkingKernelManager if SERVER.works else TrackedKernelManager
+
+
+def end_kernels() -> None:
+    """End all kernels of this process at once, and the fork server. While `ENDING` is set, none starts."""
+    SERVER.close()
+    for manager in list(TrackedKernelManager.known):
+        process = getattr(manager.provisioner, "process", None)
+        with contextlib.suppress(OSError):  # it has ended since
+            if process and process.poll() is None:
+                process.kill()
 
 
 def _serve() -> None:

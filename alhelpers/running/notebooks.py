@@ -2,9 +2,11 @@
 
 import base64
 import csv
+import math
 import os
 import re
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -15,6 +17,7 @@ from typing import NamedTuple
 import nbformat
 from nbformat import NotebookNode
 
+from alhelpers.errors import UserError
 from alhelpers.files import atomic_write, replacing
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -23,7 +26,11 @@ README_FIGURE = REPOSITORY / "docs" / "learning-curve.png"
 HISTORY_MIME = "application/vnd.alhelpers.history+json"
 # ipykernel warns about unencrypted TCP at every start; these kernels talk to their parent on this machine.
 KERNEL_ARGUMENTS = ["--log-level=ERROR"]
-HISTORY_COLUMNS = ("notebook", "stage", "n_labels", "accuracy", "steps")
+FIT_COLUMNS = {"stage": str, "n_labels": int, "accuracy": float, "steps": int}
+"""What a row of a notebook's history has."""
+HISTORY_COLUMNS = ("notebook", *FIT_COLUMNS)
+TIMEOUT = 3600.0
+"""Seconds that a notebook may take from its first cell on, unless somebody says otherwise."""
 
 
 class Outcome(NamedTuple):
@@ -57,12 +64,15 @@ def run_notebooks(
     jobs : notebooks to run at the same time
     report : called with each outcome as soon as it is known
 
-    Raises ValueError if `out` holds something else than an earlier run, OSError if it cannot be written.
+    Raises UserError if two notebooks have one name, ValueError if `out` holds something else than an earlier
+    run, OSError if it cannot be written.
     """
-    _share_processors(jobs)
+    name, most = Counter(notebook.stem for notebook in notebooks).most_common(1)[0]
+    if most > 1:
+        raise UserError(f"{most} notebooks are called {name}; give each a name of its own or run them apart")
     with replacing(out.resolve(), "history.csv") as fresh:
         (fresh / "figures").mkdir()
-        outcomes = _in_parallel([(_run_one, notebook, fresh) for notebook in notebooks], jobs, report)
+        outcomes = _in_parallel([(_execute_into, fresh, notebook) for notebook in notebooks], jobs, report)
         _collect(fresh)
     return outcomes
 
@@ -72,37 +82,37 @@ def execute_notebook(
     target: Path,
     parameters: dict[str, object],
     folder: Path,
-    timeout: float | None = None,
+    timeout: float = TIMEOUT,
 ) -> dict[str, object] | None:
     """Execute a notebook with papermill in a fresh kernel and write the executed one to `target`.
 
     Parameters
     ----------
     notebook : path of a notebook, or a notebook
-    target : the file to write; a notebook that fails is written as far as it got
+    target : the file to write; a notebook in which a cell fails is written as far as it got
     parameters : values for its parameters cell
     folder : the kernel's working directory
-    timeout : seconds that each cell may take, if there is a limit
+    timeout : seconds that all its cells together may take
 
     Returns
     -------
-    None, or a dict that tells the error: `cell` (its execution count, of one that
-    ran too long its place among the code cells, or None), `line` (the first line of the
-    cell), `name` (of the exception) and `message`.
+    None, or a dict that tells the error: `cell` (its execution count, or None), `line` (the first line of
+    the cell), `name` (of the exception) and `message`.
     """
     start_fork_server()  # imports TensorFlow while this process imports papermill
     import papermill
-    from nbclient.exceptions import CellTimeoutError
 
     from alhelpers.running import kernels
 
+    limit = _Limit(timeout)
     try:
         papermill.execute_notebook(
             notebook,
             str(target),
             parameters=parameters,
             progress_bar=False,
-            execution_timeout=timeout,
+            timeout_func=limit,
+            execution_timeout=math.ceil(timeout),  # of what is no cell
             autosave_cell_every=0,
             request_save_on_cell_execute=False,
             # papermill's own `cwd` would move this process, and with it the runs in its other threads.
@@ -112,37 +122,52 @@ def execute_notebook(
             kernel_manager_class=kernels.kernel_manager_class(),
             shutdown_kernel="immediate",  # all it could say has been received
         )
-    except papermill.PapermillExecutionError as failure:
-        line = next(iter(failure.source.strip().splitlines()), "")
-        return {
-            "cell": failure.exec_count,
-            "line": line,
-            "name": failure.ename,
-            "message": _one_line(failure.evalue),
-        }
-    except CellTimeoutError as failure:
-        return _timed_out(failure, notebook, timeout, injected=bool(parameters))
-    except Exception as failure:
-        return {"cell": None, "line": "", "name": type(failure).__name__, "message": _one_line(failure)}
+    except papermill.PapermillExecutionError as problem:
+        return failure(problem.ename, problem.evalue, problem.exec_count, problem.source)
+    except Exception as problem:
+        if limit.is_over():
+            message = f"the notebook took longer than its limit of {timeout:g} s"
+            return failure("TimeoutError", message, limit.cells, limit.source)
+        return failure(type(problem).__name__, problem)
     return None
 
 
-def _timed_out(
-    failure: Exception, notebook: Path | NotebookNode, timeout: float, injected: bool
-) -> dict[str, object]:
-    """The error of a notebook whose cell ran too long; nbclient's message shows it between two lines."""
-    content = nbformat.read(notebook, as_version=4) if isinstance(notebook, Path) else notebook
-    cells = [cell for cell in content.cells if cell.cell_type == "code"]
-    preview = re.split(r"\n-{3,}\n", str(failure))
-    line = preview[1].strip().splitlines()[0] if len(preview) > 1 else ""
-    tagged = next((i for i, cell in enumerate(cells) if "parameters" in cell.metadata.get("tags", ())), -1)
-    # papermill puts the values given into a cell of their own, after the tagged one or on top.
-    places = [
-        i + 1 + (injected and i > tagged) for i, cell in enumerate(cells) if line and line in cell.source
-    ]
-    number = places[0] if len(places) == 1 else None  # two cells alike: better none than the wrong one
-    message = f"the cell took longer than the limit of {timeout:g} s"
-    return {"cell": number, "line": line, "name": "CellTimeoutError", "message": message}
+class _Limit:
+    """How long a notebook may take; asked by nbclient before each cell, it knows which one is running."""
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds, self._end = seconds, math.inf
+        self.cells, self.source = 0, ""
+
+    def __call__(self, cell: NotebookNode) -> float:
+        """The seconds that are left for the notebook and so for the cell."""
+        now = time.monotonic()
+        self._end = min(self._end, now + self._seconds)  # from the first cell on
+        self.cells, self.source = self.cells + 1, cell.source
+        return max(self._end - now, 1e-3)  # 0 would be no limit
+
+    def is_over(self) -> bool:
+        return time.monotonic() >= self._end
+
+
+def failure(name: str, message: object, cell: int | None = None, source: str = "") -> dict[str, object]:
+    """An error as `execute_notebook` tells it."""
+    return {"cell": cell, "line": first_line(source), "name": name, "message": _one_line(message)}
+
+
+def history_error(notebook: NotebookNode) -> dict[str, object] | None:
+    """The error of a notebook that shows a history with other rows than `FIT_COLUMNS` says, if it does."""
+    if odd := next((row for row in histories(notebook) if not _is_fit(row)), None):
+        message = f"the notebook shows a history with the row {odd}; a row has {', '.join(FIT_COLUMNS)}"
+        return failure("HistoryError", message)
+    return None
+
+
+def _is_fit(row: object) -> bool:
+    if not isinstance(row, dict) or row.keys() != FIT_COLUMNS.keys() or not isinstance(row["stage"], str):
+        return False
+    whole = all(type(row[name]) is int and abs(row[name]) < 2**63 for name in ("n_labels", "steps"))
+    return whole and type(row["accuracy"]) in (int, float) and abs(row["accuracy"]) < 2**63
 
 
 def describe(error: dict[str, object] | None) -> str:
@@ -168,8 +193,7 @@ def refresh_notebooks(
 
     A notebook that fails keeps its old contents.
     """
-    _share_processors(jobs)
-    outcomes = _in_parallel([(_refresh_one, notebook) for notebook in notebooks], jobs, report)
+    outcomes = _in_parallel([(_refresh, notebook) for notebook in notebooks], jobs, report)
     for notebook in notebooks:
         if notebook.resolve() == NOTEBOOKS / "06_active_learning.ipynb":
             # The learning curve is the second figure of notebook 06.
@@ -188,7 +212,8 @@ def figures(notebook: NotebookNode) -> Iterator[bytes]:
 def histories(notebook: NotebookNode) -> Iterator[dict]:
     """Every row of every history among a notebook's outputs, in order."""
     for output in outputs(notebook):
-        yield from output.get("data", {}).get(HISTORY_MIME, ())
+        rows = output.get("data", {}).get(HISTORY_MIME, [])
+        yield from rows if isinstance(rows, list) else [rows]
 
 
 def outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
@@ -214,7 +239,8 @@ def read_history(file: Path) -> list[dict]:
 def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], None]) -> list[Outcome]:
     """Call (function, *arguments) for every task, at most `jobs` at a time, each in another process."""
     outcomes = []
-    with ProcessPoolExecutor(jobs, mp_context=get_context("spawn")) as pool:
+    workers = {"mp_context": get_context("spawn"), "initializer": _share_processors, "initargs": (jobs,)}
+    with ProcessPoolExecutor(jobs, **workers) as pool:
         try:
             # The last notebooks are the longest: started first, none is left running alone at the end.
             for done in as_completed([pool.submit(*task) for task in reversed(tasks)]):
@@ -233,16 +259,17 @@ def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], 
     return sorted(outcomes)
 
 
-def _run_one(notebook: Path, folder: Path) -> Outcome:
+def _execute_into(folder: Path, notebook: Path) -> Outcome:
     start, name = time.monotonic(), notebook.stem
     target = folder / f"{name}.ipynb"
     error = execute_notebook(notebook, target, {}, folder)
+    error = error or history_error(nbformat.read(target, as_version=4))
     if error and target.exists():
         target.rename(folder / f"{name}.failed.ipynb")
     return Outcome(name, time.monotonic() - start, describe(error))
 
 
-def _refresh_one(path: Path) -> Outcome:
+def _refresh(path: Path) -> Outcome:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
 
@@ -257,11 +284,7 @@ def _refresh_one(path: Path) -> Outcome:
             kernel_name="python3",
             extra_arguments=KERNEL_ARGUMENTS,
         ).execute()
-        # The Python that ran the notebook is no part of what it says.
-        notebook.metadata.pop("language_info", None)
-        for cell in notebook.cells:
-            cell.metadata.pop("execution", None)
-        atomic_write(path, (nbformat.writes(notebook).rstrip("\n") + "\n").encode())
+        atomic_write(path, as_committed(notebook))
     except CellExecutionError as failure:
         return Outcome(path.stem, time.monotonic() - start, f"{failure.ename}: {failure.evalue}")
     except Exception as failure:
@@ -269,14 +292,27 @@ def _refresh_one(path: Path) -> Outcome:
     return Outcome(path.stem, time.monotonic() - start, "")
 
 
+def as_committed(notebook: NotebookNode) -> str:
+    """An executed notebook as the text of its file, without when it ran and in which Python.
+
+    Of the language stay the name and the ending of its files: nbconvert and pages of notebooks go by them.
+    """
+    language = notebook.metadata.get("language_info", {})
+    for key in language.keys() - {"name", "file_extension"}:
+        del language[key]
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
+    return nbformat.writes(notebook).rstrip("\n") + "\n"
+
+
 def _collect(folder: Path) -> None:
     rows = []
-    for path in sorted(folder.glob("[0-9][0-9]_*.ipynb")):
+    for path in sorted(folder.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
-        name = path.name.split(".")[0]
+        name = path.stem.removesuffix(".failed")
         for k, png in enumerate(figures(notebook), 1):
             (folder / "figures" / f"{name}-{k}.png").write_bytes(png)
-        rows += [{"notebook": name, **row} for row in histories(notebook)]
+        rows += [{"notebook": name, **row} for row in histories(notebook) if _is_fit(row)]
     with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
         writer.writeheader()
@@ -284,11 +320,16 @@ def _collect(folder: Path) -> None:
 
 
 def _share_processors(jobs: int) -> None:
-    """Share the processors among the kernels that run at the same time; accuracies are the same."""
+    """In a worker: share the processors among the kernels of all; accuracies are the same."""
     threads = str(max(1, (os.cpu_count() or 1) // jobs))
     for name in ("TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
         os.environ.setdefault(name, threads)
 
 
-def _one_line(failure: object) -> str:
-    return re.sub(r"\s+", " ", str(failure)).strip()[:300]
+def first_line(text: object) -> str:
+    """The first line of a text or an error, at most 200 characters."""
+    return next(iter(str(text).strip().splitlines()), "")[:200]
+
+
+def _one_line(text: object) -> str:
+    return re.sub(r"\s+", " ", str(text)).strip()[:300]

@@ -1,5 +1,6 @@
 """The command line, and papermill on a notebook from another folder."""
 
+import os
 import subprocess
 import sys
 import time
@@ -8,7 +9,7 @@ import nbformat
 import pytest
 
 from alhelpers import article, cli
-from alhelpers.running import notebooks as run
+from alhelpers.running import notebooks
 
 
 def notebook(path, *sources):
@@ -35,8 +36,57 @@ def test_a_failing_notebook_is_named_and_the_others_still_run(tmp_path, capfd):
     assert (out / "01_good.ipynb").exists()
     assert (out / "02_bad.failed.ipynb").exists()
     assert not (out / "02_bad.ipynb").exists(), "a failed run must not look finished"
-    assert [row["accuracy"] for row in run.read_history(out / "history.csv")] == [0.5]
+    assert [row["accuracy"] for row in notebooks.read_history(out / "history.csv")] == [0.5]
     assert "0.8375    0.5000  DIFFERENT" in printed.out
+
+
+def test_what_notebooks_of_any_name_show_is_collected(tmp_path, capfd):
+    (tmp_path / "deep").mkdir()
+    figure = "display({'image/png': 'AAAA', 'text/plain': ''}, raw=True)"
+    mine = notebook(tmp_path / "mine.ipynb", HISTORY, figure)
+    other = notebook(tmp_path / "deep" / "a.b.ipynb", HISTORY, "1 / 0")
+    out = tmp_path / "out"
+    assert cli.main(["run", str(mine), str(other), "--out", str(out)]) == 1
+    found = [(row["notebook"], row["accuracy"]) for row in notebooks.read_history(out / "history.csv")]
+    assert found == [("a.b", 0.5), ("mine", 0.5)]
+    assert [path.name for path in (out / "figures").iterdir()] == ["mine-1.png"]
+
+
+def test_two_notebooks_of_one_name_are_refused_before_anything_runs(tmp_path, capsys):
+    (tmp_path / "deep").mkdir()
+    both = [notebook(folder / "mine.ipynb", "1 + 1") for folder in (tmp_path, tmp_path / "deep")]
+    assert cli.main(["run", *map(str, both), "--out", str(tmp_path / "out")]) == 2
+    assert "2 notebooks are called mine; give each a name of its own" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("rows", ["[{'epoch': 1, 'loss': 0.5}]", "7"])
+def test_a_history_of_something_else_is_named_and_costs_no_other_notebook_its_results(tmp_path, capfd, rows):
+    odd = notebook(
+        tmp_path / "odd.ipynb",
+        f"display({{'{notebooks.HISTORY_MIME}': {rows}, 'text/plain': ''}}, raw=True)",
+    )
+    good = notebook(tmp_path / "good.ipynb", HISTORY)
+    out = tmp_path / "out"
+    assert cli.main(["run", str(odd), str(good), "--out", str(out)]) == 1
+    assert "odd failed at HistoryError: the notebook shows a history with the row" in capfd.readouterr().err
+    assert [row["notebook"] for row in notebooks.read_history(out / "history.csv")] == ["good"]
+
+
+def test_each_run_shares_the_processors_anew(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    look = notebook(tmp_path / "look.ipynb", "import os\nprint(os.environ['OMP_NUM_THREADS'])")
+    other = notebook(tmp_path / "other.ipynb", "1 + 1")
+    for name in ("TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+        monkeypatch.delenv(name, raising=False)
+    before = dict(os.environ)
+    seen = []
+    for jobs in (1, 2):
+        notebooks.run_notebooks([look, other], tmp_path / "out", jobs)
+        executed = nbformat.read(tmp_path / "out" / "look.ipynb", as_version=4)
+        seen.append(executed.cells[-1].outputs[0].text.strip())
+    assert seen == ["2", "1"]
+    assert dict(os.environ) == before
 
 
 def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
@@ -99,7 +149,7 @@ def test_the_table_says_what_differs_and_what_is_missing():
 
 
 def papermill(tmp_path, *parameters):
-    source = run.NOTEBOOKS / "06_active_learning.ipynb"
+    source = notebooks.NOTEBOOKS / "06_active_learning.ipynb"
     command = [sys.executable, "-m", "papermill", str(source), "out.ipynb", "--no-progress-bar"]
     for name, value in parameters:
         command += ["-p", name, value]
@@ -109,7 +159,7 @@ def papermill(tmp_path, *parameters):
 def test_papermill_runs_a_notebook_with_other_parameters_from_another_folder(tmp_path):
     done = papermill(tmp_path, ("batch_size", "20"), ("seed", "1"))
     assert done.returncode == 0, done.stderr
-    rows = list(run.histories(nbformat.read(tmp_path / "out.ipynb", as_version=4)))
+    rows = list(notebooks.histories(nbformat.read(tmp_path / "out.ipynb", as_version=4)))
     assert [row["n_labels"] for row in rows] == list(range(20, 401, 20))
 
 

@@ -12,9 +12,9 @@ from conftest import BAND, EXACT
 from matplotlib.testing.compare import compare_images
 
 from alhelpers import article, plots
-from alhelpers.running import notebooks as run
+from alhelpers.running import notebooks as running
 
-NOTEBOOKS = run.find_notebooks()
+NOTEBOOKS = running.find_notebooks()
 # Fresh figures against committed ones, root mean square over the grey levels. Measured: 0 between two runs;
 # up to 0.47 where TensorFlow splits an operation over two threads, which turns the last digits of
 # confidences; 4.6 to 17.7 for one curve of a figure moved by 1 % of itself.
@@ -39,7 +39,7 @@ def code_cells(path):
 def numbers(notebook):
     return [
         output.metadata["numbers"]
-        for output in run.outputs(notebook)
+        for output in running.outputs(notebook)
         if "numbers" in output.get("metadata", {})
     ]
 
@@ -69,16 +69,39 @@ def test_committed_outputs_are_of_one_clean_run(path):
             assert not re.search(r"\d\s*(ms|seconds?|it/s)\b", texts), f"{where} shows a wall time"
 
 
+@pytest.mark.parametrize(
+    "path", [*NOTEBOOKS, *(running.REPOSITORY / "workshop").glob("*/*.ipynb")], ids=lambda path: path.stem
+)
+def test_notebooks_say_their_language_and_not_which_python_ran_them(path):
+    assert read(path).metadata["language_info"] == {"name": "python", "file_extension": ".py"}
+
+
+def test_a_committed_notebook_can_be_converted_to_a_script():
+    from nbconvert import ScriptExporter
+
+    _, resources = ScriptExporter().from_filename(str(NOTEBOOKS[0]))
+    assert resources["output_extension"] == ".py"
+
+
+def test_what_is_committed_keeps_the_language_and_leaves_out_who_ran_it():
+    cell = nbformat.v4.new_code_cell("1", metadata={"execution": {"shell.execute_reply": "2026-01-01"}})
+    language = {"name": "python", "file_extension": ".py", "version": "3.11.7", "mimetype": "text/x-python"}
+    content = nbformat.v4.new_notebook(cells=[cell], metadata={"language_info": language})
+    told = nbformat.reads(running.as_committed(content), as_version=4)
+    assert told.metadata.language_info == {"name": "python", "file_extension": ".py"}
+    assert told.cells[0].metadata == {}
+
+
 @each_notebook
 def test_committed_outputs_are_there(path):
     notebook = read(path)
-    found = len(list(run.figures(notebook)))
+    found = len(list(running.figures(notebook)))
     expected = FIGURES[path.stem]
     assert found == expected, (
         f"{path.name} has {found} figures, expected {expected}; renew it with `make refresh`"
     )
     assert len(numbers(notebook)) == expected, f"{path.name}: a figure without its numbers"
-    texts = [output for output in run.outputs(notebook) if "image/png" not in output.get("data", {})]
+    texts = [output for output in running.outputs(notebook) if "image/png" not in output.get("data", {})]
     assert texts, f"{path.name} has no text output left for nbval to compare"
 
 
@@ -102,7 +125,7 @@ def test_cells_are_short_and_figures_are_followed_by_a_sentence(path):
 
 @each_notebook
 def test_every_figure_has_alternative_text(path):
-    for output in run.outputs(read(path)):
+    for output in running.outputs(read(path)):
         if "image/png" in output.get("data", {}):
             assert len(output.metadata["image/png"]["alt"]) > 20, f"{path.name}: a figure without words"
 
@@ -123,8 +146,8 @@ def test_the_second_code_cell_checks_the_parameters(path):
 @pytest.mark.skipif(not EXACT, reason="pixels are only equal where the figures are exact")
 @each_notebook
 def test_fresh_figures_look_like_the_committed_ones(path, fresh_run, tmp_path):
-    fresh = list(run.figures(read(fresh_run / path.name)))
-    committed = list(run.figures(read(path)))
+    fresh = list(running.figures(read(fresh_run / path.name)))
+    committed = list(running.figures(read(path)))
     assert len(fresh) == len(committed)
     for k, (new, old) in enumerate(zip(fresh, committed, strict=True), 1):
         expected, actual = (
@@ -163,8 +186,8 @@ def compare_axes(new, old, where):
 
 
 def test_history_has_one_row_for_every_fit_of_the_experiment(fresh_run):
-    rows = run.read_history(fresh_run / "history.csv")
-    assert list(rows[0]) == list(run.HISTORY_COLUMNS)
+    rows = running.read_history(fresh_run / "history.csv")
+    assert list(rows[0]) == list(running.HISTORY_COLUMNS)
     stages = [row["stage"] for row in rows]
     assert {s: stages.count(s) for s in stages} == {
         "ground_truth": 1, "random": 1, "active": 40, "naive_auto": 1, "auto": 360,
@@ -177,11 +200,13 @@ def test_history_has_one_row_for_every_fit_of_the_experiment(fresh_run):
 def test_history_and_figures_are_what_the_executed_notebooks_show(fresh_run):
     for path in NOTEBOOKS:
         notebook = read(fresh_run / path.name)
-        rows = [row for row in run.read_history(fresh_run / "history.csv") if row["notebook"] == path.stem]
+        rows = [
+            row for row in running.read_history(fresh_run / "history.csv") if row["notebook"] == path.stem
+        ]
         assert [{k: v for k, v in row.items() if k != "notebook"} for row in rows] == list(
-            run.histories(notebook)
+            running.histories(notebook)
         )
-        for k, png in enumerate(run.figures(notebook), 1):
+        for k, png in enumerate(running.figures(notebook), 1):
             assert (fresh_run / "figures" / f"{path.stem}-{k}.png").read_bytes() == png
 
 
@@ -194,20 +219,22 @@ def test_a_notebook_runs_with_very_few_images(path, tmp_path):
     }  # fmt: skip
     known = papermill.inspect_notebook(str(path))
     parameters = {name: value for name, value in wanted.items() if name in known}
-    assert run.execute_notebook(path, tmp_path / path.name, parameters, tmp_path) is None
+    assert running.execute_notebook(path, tmp_path / path.name, parameters, tmp_path) is None
     executed = read(tmp_path / path.name)
-    assert not [o for o in run.outputs(executed) if o.get("name") == "stderr"], "a warning that nobody needs"
+    assert not [o for o in running.outputs(executed) if o.get("name") == "stderr"], (
+        "a warning that nobody needs"
+    )
 
 
 def test_results_can_be_computed_in_the_notebook_for_draws_that_no_file_holds(tmp_path):
-    path = run.NOTEBOOKS / "09_how_sure_are_we.ipynb"
+    path = running.NOTEBOOKS / "09_how_sure_are_we.ipynb"
     parameters = {"n_draws": 2, "first_draw": 500, "recompute": True}
-    assert run.execute_notebook(path, tmp_path / path.name, parameters, tmp_path) is None
+    assert running.execute_notebook(path, tmp_path / path.name, parameters, tmp_path) is None
     fresh, committed = numbers(read(tmp_path / path.name)), numbers(read(path))
     assert len(fresh) == len(committed)
     assert fresh != committed
 
 
 def test_the_readme_figure_is_the_notebook_s():
-    figure = list(run.figures(read(run.NOTEBOOKS / "06_active_learning.ipynb")))[1]
-    assert run.README_FIGURE.read_bytes() == figure, "renew docs/ with `make refresh`"
+    figure = list(running.figures(read(running.NOTEBOOKS / "06_active_learning.ipynb")))[1]
+    assert running.README_FIGURE.read_bytes() == figure, "renew docs/ with `make refresh`"

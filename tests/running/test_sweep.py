@@ -18,13 +18,15 @@ import pyarrow.parquet
 import pytest
 
 from alhelpers import cli
-from alhelpers.running import notebooks as run
-from alhelpers.running import summary, sweep
+from alhelpers.running import kernels, notebooks, summary, sweep
+from alhelpers.running import plan as plan_module
+from alhelpers.running.plan import SweepError, digest_of, make_plan, parse_values
+from alhelpers.running.store import Store
 
 PARAMETERS = (
     "seed: int = 0  # which draw\nwait: float = 0.0\nfail: bool = False\nname: str = 'a'\nlimit: int = None"
 )
-NOTEBOOK_06 = run.NOTEBOOKS / "06_active_learning.ipynb"
+NOTEBOOK_06 = notebooks.NOTEBOOKS / "06_active_learning.ipynb"
 # Shows two fits whose accuracy is made from the seed, the way a learner's history shows.
 FITS = f"""
 import time
@@ -32,7 +34,7 @@ time.sleep(wait)
 if fail:
     raise RuntimeError("as asked")
 rows = [dict(stage="active", n_labels=n, accuracy=(seed * 7 + n) % 100 / 100, steps=10) for n in (10, 20)]
-display({{"text/plain": "history", "{run.HISTORY_MIME}": rows}}, raw=True)
+display({{"text/plain": "history", "{notebooks.HISTORY_MIME}": rows}}, raw=True)
 """
 
 
@@ -75,6 +77,10 @@ def expected_rows(seeds):
 
 def found_rows(folder):
     return [(row["seed"], row["n_labels"], float(row["accuracy"])) for row in rows(folder)]
+
+
+def records(folder):
+    return [path.read_text() for path in folder.glob("runs/*/run.json")]
 
 
 def wait_for(condition, seconds=60):
@@ -136,13 +142,13 @@ def fork_server_and_kernels(pid):
     ],
 )
 def test_values_are_lists_ranges_and_words(text, values):
-    found = sweep.parse_values("x", text)
+    found = parse_values("x", text)
     assert found == values
     assert list(map(type, found)) == list(map(type, values))
 
 
 def test_a_plan_is_the_product_of_all_values(notebook):
-    plan = sweep.make_plan(notebook, {"seed": [0, 1, 2], "wait": [0, 1]})
+    plan = make_plan(notebook, {"seed": [0, 1, 2], "wait": [0, 1]})
     assert len(plan.runs) == 6 == len({planned.id for planned in plan.runs})
     assert plan.runs[1].parameters == {"seed": 0, "wait": 1.0, "fail": False, "name": "a", "limit": None}
     assert plan.varied == ("seed", "wait")
@@ -154,21 +160,19 @@ def test_the_package_is_another_when_a_module_or_the_data_changes(tmp_path):
     for name in ("core.py", "wing/part.py", "SHA256SUMS"):
         (tmp_path / "SHA256SUMS").touch()
         (tmp_path / name).write_text("changed")
-        seen.add(sweep.digest_of(tmp_path))
+        seen.add(digest_of(tmp_path))
     assert len(seen) == 3
 
 
 def test_a_whole_number_for_a_float_is_the_same_run_as_the_float(tmp_path):
     whole = write_notebook(tmp_path / "whole.ipynb", FITS, parameters="seed: int = 0\nrate: float = 1")
-    ids = [
-        sweep.make_plan(whole, grid).runs[0].id for grid in ({"seed": [0]}, {"rate": [1]}, {"rate": [1.0]})
-    ]
+    ids = [make_plan(whole, grid).runs[0].id for grid in ({"seed": [0]}, {"rate": [1]}, {"rate": [1.0]})]
     assert len(set(ids)) == 1
 
 
 def test_identity_is_notebook_parameters_and_package_and_nothing_else(notebook, tmp_path, monkeypatch):
     def identity(path, **grid):
-        return sweep.make_plan(path, {name: [value] for name, value in grid.items()}).runs[0].id
+        return make_plan(path, {name: [value] for name, value in grid.items()}).runs[0].id
 
     first = identity(notebook, seed=3)
     assert identity(notebook, seed=3, wait=0.0) == first, "a default value given is the default value"
@@ -180,7 +184,7 @@ def test_identity_is_notebook_parameters_and_package_and_nothing_else(notebook, 
     executed.cells[1].execution_count = 7
     nbformat.write(executed, tmp_path / "executed.ipynb")
     assert identity(tmp_path / "executed.ipynb", seed=3) == first, "outputs are no part of what will run"
-    monkeypatch.setattr(sweep, "package_version", lambda: "0.0")
+    monkeypatch.setattr(plan_module, "package_version", lambda: "0.0")
     assert identity(notebook, seed=3) != first
 
 
@@ -265,8 +269,8 @@ def test_a_notebook_that_cannot_be_swept_ends_in_one_sentence(tmp_path, capsys, 
 )
 def test_a_parameters_cell_that_cannot_be_swept_ends_in_one_sentence(tmp_path, line, sentence):
     path = write_notebook(tmp_path / "some.ipynb", parameters=line)
-    with pytest.raises(sweep.SweepError, match=sentence):
-        sweep.make_plan(path, {"seed": "1"})
+    with pytest.raises(SweepError, match=sentence):
+        make_plan(path, {"seed": "1"})
 
 
 def test_parameters_are_read_as_python_reads_them(tmp_path):
@@ -280,20 +284,18 @@ rate: float = 1e-3
 free = None
 """
     path = write_notebook(tmp_path / "some.ipynb", parameters=lines)
-    plan = sweep.make_plan(path, {"limit": "None,3", "text": "5,x", "rate": "1", "free": "7"})
+    plan = make_plan(path, {"limit": "None,3", "text": "5,x", "rate": "1", "free": "7"})
     assert [planned.parameters for planned in plan.runs] == [
         {"n": 20, "limit": limit, "text": text, "rate": 1.0, "free": 7}
         for limit in (None, 3)
         for text in ("5", "x")
     ], "what is no plain value stays as the notebook computes it"
-    with pytest.raises(sweep.SweepError, match=r"has no parameter 'half' \(with plain values it has"):
-        sweep.make_plan(path, {"half": "3"})
-    with pytest.raises(sweep.SweepError, match=r"limit is 1.5; some.ipynb declares it as int or None"):
-        sweep.make_plan(path, {"limit": "1.5"})
-    with pytest.raises(
-        sweep.SweepError, match=r"free is 'x'; some.ipynb declares it as a plain value, all of one"
-    ):
-        sweep.make_plan(path, {"free": "1,x"})
+    with pytest.raises(SweepError, match=r"has no parameter 'half' \(with plain values it has"):
+        make_plan(path, {"half": "3"})
+    with pytest.raises(SweepError, match=r"limit is 1.5; some.ipynb declares it as int or None"):
+        make_plan(path, {"limit": "1.5"})
+    with pytest.raises(SweepError, match=r"free is 'x'; some.ipynb declares it as a plain value, all of one"):
+        make_plan(path, {"free": "1,x"})
 
 
 def test_what_the_notebook_would_refuse_is_refused_before_anything_runs(tmp_path, capsys):
@@ -320,10 +322,10 @@ def test_a_grid_file_is_a_grid(notebook, tmp_path, capsys):
 
 def test_without_its_extra_the_tutorial_says_what_a_sweep_needs(notebook, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "distributed" else object())
-    assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "o")]) == 2
-    assert "a sweep needs distributed, which the tutorial does not; install them with: pip install" in (
-        capsys.readouterr().err
-    )
+    arguments = ["sweep", str(notebook), "-p", "seed=1", "--scheduler", "tcp://x:1"]
+    assert cli.main([*arguments, "--out", str(tmp_path / "o")]) == 2
+    told = capsys.readouterr().err
+    assert "a sweep needs distributed, which the tutorial does not; install what is missing with: pip" in told
 
 
 # --- Running ---
@@ -340,7 +342,7 @@ def test_runs_equal_the_same_papermill_calls(tmp_path):
         executed = papermill.execute_notebook(
             str(NOTEBOOK_06), None, {**small, "batch_size": batch_size, "seed": 1}, progress_bar=False
         )
-        by_hand += [(str(batch_size), *map(str, fit.values())) for fit in run.histories(executed)]
+        by_hand += [(str(batch_size), *map(str, fit.values())) for fit in notebooks.histories(executed)]
     found = [
         tuple(row[name] for name in ("batch_size", "stage", "n_labels", "accuracy", "steps"))
         for row in rows(out)
@@ -368,7 +370,7 @@ display({"text/plain": repr((seen, drawn))}, raw=True)
     assert code == 0, err
     shown = []
     for path in (tmp_path / "out" / "runs").glob("*/notebook.ipynb"):
-        output = next(run.outputs(nbformat.read(path, as_version=4)))
+        output = next(notebooks.outputs(nbformat.read(path, as_version=4)))
         shown.append(eval(output["data"]["text/plain"]))
     assert len(shown) == 4
     assert not any(any(seen) for seen, _ in shown), "a run saw what another had left"
@@ -428,14 +430,14 @@ def test_a_killed_process_costs_nothing_but_time(notebook, tmp_path, victim):
     out = tmp_path / "out"
     process = start(notebook, "-p", "seed=0:6", "-p", "wait=1.5", "--jobs", "2", "--out", out)
     wait_for(lambda: list(out.glob("runs/*")))
-    server, kernels = wait_for(lambda: (found := fork_server_and_kernels(process.pid))[1] and found)
-    killed = {"kernel": kernels[0], "fork server": server}[victim]
+    server, forked = wait_for(lambda: (found := fork_server_and_kernels(process.pid))[1] and found)
+    killed = {"kernel": forked[0], "fork server": server}[victim]
     os.kill(killed, signal.SIGKILL)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert found_rows(out) == expected_rows(range(6))
     assert len(list(out.glob("runs/*"))) == 6
-    assert not list(out.glob(".partial*"))
+    assert not list(out.glob("runs/.*"))
 
 
 @linux
@@ -464,7 +466,7 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
     if number == signal.SIGINT:
         assert process.returncode == 130
         assert re.fullmatch(
-            r"alhelpers: stopped with \d of 6 runs there and their results written; the same command goes .*",
+            r"alhelpers: stopped; \d of 6 runs are there and their results written; the same command goes .*",
             err.strip(),
         ), err
         assert found_rows(out), "the results of what is there"
@@ -477,13 +479,44 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
     assert all((out / "runs" / name).stat().st_mtime_ns == then for name, then in before.items())
 
 
+@linux
+def test_ctrl_c_ends_kernels_that_are_no_forks(notebook, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALHELPERS_FORK", "0")
+    process = start(notebook, "-p", "seed=0:2", "-p", "wait=600.0", "--out", tmp_path / "out")
+    wait_for(lambda: [1 for command in descendants(process.pid).values() if "ipykernel" in command])
+    family = descendants(process.pid)
+    os.killpg(process.pid, signal.SIGINT)
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 130, err
+    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in family))
+
+
+def test_a_fork_server_that_says_nothing_is_given_up(monkeypatch):
+    server = kernels.ForkServer()
+    monkeypatch.setattr(kernels, "FORK_SECONDS", 0.1)
+    monkeypatch.setattr(kernels.ForkServer, "command", (sys.executable, "-c", "import time; time.sleep(600)"))
+    with pytest.raises(OSError, match="the process that forks kernels"):
+        server.fork([], ".", {})
+    assert not server.works, "kernels are started from now on"
+
+
 def test_a_run_that_hangs_ends_at_its_limit_and_is_recorded_with_its_cell(tmp_path):
     notebook = write_notebook(tmp_path / "hangs.ipynb", "import time\ntime.sleep(10**6 if seed == 1 else 0)")
     code, printed, err = run_command(notebook, "-p", "seed=0:3", "--timeout", "5", "--out", tmp_path / "out")
     assert code == 1
     assert "2 of 3 runs done (0 were there before), 1 failed" in printed
-    failed = r"failed: seed=1: cell 3: CellTimeoutError: the cell took longer than the limit of 5 s"
+    (record,) = [r for r in map(json.loads, records(tmp_path / "out")) if r["status"] == "failed"]
+    assert record["error"]["line"] == "import time"
+    failed = r"failed: seed=1: cell 3: TimeoutError: the notebook took longer than its limit of 5 s"
     assert re.search(failed, err), err
+
+
+def test_the_limit_is_for_all_cells_of_a_run_together(tmp_path):
+    slow = write_notebook(tmp_path / "slow.ipynb", *["import time\ntime.sleep(0.4)"] * 20)
+    error = notebooks.execute_notebook(slow, tmp_path / "out.ipynb", {}, tmp_path, timeout=4)
+    assert error["name"] == "TimeoutError"
+    assert error["line"] == "import time"
+    assert 1 < error["cell"] < 21
 
 
 def test_a_limit_that_is_none_is_refused(notebook, tmp_path):
@@ -496,9 +529,9 @@ def test_what_is_no_scheduler_is_named(monkeypatch):
     monkeypatch.setattr(sweep, "CONNECT_SECONDS", 0.5)
     with socket.create_server(("127.0.0.1", 0)) as silent:  # as a web server, it waits to be asked
         address = f"tcp://127.0.0.1:{silent.getsockname()[1]}"
-        with pytest.raises(sweep.SweepError, match=f"what answers at {address} is no Dask scheduler"):
+        with pytest.raises(SweepError, match=f"what answers at {address} is no Dask scheduler"):
             sweep._check_scheduler(address)
-    with pytest.raises(sweep.SweepError, match=f"no Dask scheduler answers at {address}"):
+    with pytest.raises(SweepError, match=f"no Dask scheduler answers at {address}"):
         sweep._check_scheduler(address)
 
 
@@ -511,8 +544,8 @@ def test_a_scheduler_that_has_gone_ends_a_sweep_in_a_sentence():
     ):
         future = client.submit(int, "1")
         future.cancel()  # as all are when the connection is lost
-        with pytest.raises(sweep.SweepError, match="the scheduler has gone"):
-            sweep._wait(client, {future})
+        with pytest.raises(SweepError, match="the scheduler has gone"):
+            sweep._first_ended(client, {future})
 
 
 def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch):
@@ -522,24 +555,54 @@ def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch)
     with (
         LocalCluster(n_workers=0, processes=False, dashboard_address=None) as cluster,
         Client(cluster) as client,
-        pytest.raises(sweep.SweepError, match=r"has had no worker for 1 s; start one"),
+        pytest.raises(SweepError, match=r"has had no worker for 1 s; start one"),
     ):
-        sweep._wait(client, {client.submit(int, "1")})
+        sweep._first_ended(client, {client.submit(int, "1")})
+
+
+@pytest.mark.parametrize(
+    ("ended_by", "code", "sentence"),
+    [
+        (SweepError("the scheduler has gone"), 2, "the scheduler has gone; 2 of 6 runs are there and their"),
+        (
+            OSError(28, "No space left on device"),
+            2,
+            r"cannot write to .*out: No space left on device; 2 of 6",
+        ),
+        (KeyboardInterrupt(), 130, "stopped; 2 of 6 runs are there and their results written; the same"),
+    ],
+)
+def test_however_a_sweep_ends_the_results_of_what_is_there_are_written(
+    notebook, tmp_path, monkeypatch, capfd, ended_by, code, sentence
+):
+    def two_then_none(jobs, plan, pending, timeout):
+        for planned in pending[:2]:
+            record = {
+                "status": "done", "parameters": planned.parameters, "error": None, "seconds": 1.0,
+                "history": history(0.5), "kernel": "forked", "versions": {},
+            }  # fmt: skip
+            yield planned.id, {"notebook": "{}", "record": record}
+        raise ended_by
+
+    monkeypatch.setattr(sweep, "_execute_here", two_then_none)
+    out = tmp_path / "out"
+    assert cli.main(["sweep", str(notebook), "-p", "seed=0:6", "--out", str(out)]) == code
+    error = capfd.readouterr().err.strip()
+    assert re.search(f"^alhelpers: {sentence}", error), error
+    assert [row["seed"] for row in rows(out)] == ["0", "1"]
+    assert pyarrow.parquet.read_table(out / "results.parquet").num_rows == 2
+    assert "2 of 6 runs are done" in (out / "summary.html").read_text()
 
 
 def test_a_worker_with_another_package_or_none_is_named():
     class Client:
-        def run(self, function):
+        def run(self, function, **_):
             return {"tcp://far:1": "0.0.1+deadbeef"}
 
-    with pytest.raises(
-        sweep.SweepError, match=r"the worker at tcp://far:1 has alhelpers 0.0.1\+deadbeef and the"
-    ):
+    with pytest.raises(SweepError, match=r"the worker at tcp://far:1 has alhelpers 0.0.1\+deadbeef and the"):
         sweep._check_workers(Client(), "0.1.0+cafe")
-    Client.run = lambda *_: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'alhelpers'"))
-    with pytest.raises(
-        sweep.SweepError, match=r"a worker cannot run alhelpers \(No module named 'alhelpers'\)"
-    ):
+    Client.run = lambda *_, **__: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'alhelpers'"))
+    with pytest.raises(SweepError, match=r"a worker cannot run alhelpers \(No module named 'alhelpers'\)"):
         sweep._check_workers(Client(), "0.1.0+cafe")
 
 
@@ -559,11 +622,9 @@ def test_a_damaged_record_is_named(results, notebook, capsys):
 
 
 def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
-    store = sweep.Store(tmp_path / "out")
-    store.open()
-    assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
+    with Store(tmp_path / "out"):
+        assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
     assert "another sweep is writing to" in capsys.readouterr().err
-    store.close()
 
 
 def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, tmp_path):
@@ -610,28 +671,78 @@ def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, 
 # --- What is written ---
 
 
+def history(*accuracies):
+    return [
+        {"stage": "active", "n_labels": 10 * n, "accuracy": accuracy, "steps": 3}
+        for n, accuracy in enumerate(accuracies, 1)
+    ]
+
+
+def written(plan, folder, found=lambda planned: history(0.5, 0.7), error=lambda planned: None):
+    """The folder of a sweep with made-up runs."""
+    with Store(folder) as store:
+        for planned in plan.runs:
+            record = {
+                "status": "failed" if error(planned) else "done", "parameters": planned.parameters,
+                "error": error(planned), "history": found(planned), "seconds": 1.0, "kernel": "forked",
+                "versions": {"python": "3"},
+            }  # fmt: skip
+            store.write(planned.id, {"notebook": "{}", "record": record})
+        summary.write_results(plan, store)
+    return folder
+
+
 @pytest.fixture
 def results(notebook, tmp_path):
-    """A store with made-up runs: three seeds of two values, one of them failed."""
-    plan = sweep.make_plan(notebook, {"wait": [0.0, 1.0], "seed": [0, 1, 2]})
-    store = sweep.Store(tmp_path / "out")
-    store.open()
-    for planned in plan.runs:
-        seed, failed = planned.parameters["seed"], planned.parameters == plan.runs[-1].parameters
-        accuracies = [0.5 + seed / 10, 0.7 + seed / 10]
-        history = [
-            {"stage": "active", "n_labels": n, "accuracy": a, "steps": 3}
-            for n, a in zip((10, 20), accuracies, strict=True)
-        ]
-        error = {"cell": 3, "line": "<b>", "name": "ValueError", "message": "1 < 2"} if failed else None
-        record = {
-            "status": "failed" if failed else "done", "parameters": planned.parameters, "error": error,
-            "history": history, "seconds": 1.0, "kernel": "forked", "versions": {"python": "3"},
-        }  # fmt: skip
-        store.write(planned.id, {"notebook": "{}", "record": record})
-    summary.write_results(plan, store)
-    store.close()
-    return store.folder
+    """Three seeds of two values, one of them failed."""
+    plan = make_plan(notebook, {"wait": [0.0, 1.0], "seed": [0, 1, 2]})
+    error = {"cell": 3, "line": "<b>", "name": "ValueError", "message": "1 < 2"}
+    return written(
+        plan,
+        tmp_path / "out",
+        lambda planned: history(0.5 + planned.parameters["seed"] / 10, 0.7 + planned.parameters["seed"] / 10),
+        lambda planned: error if planned is plan.runs[-1] else None,
+    )
+
+
+@pytest.mark.parametrize(
+    ("declared", "values", "column"),
+    [
+        ("int | float", [1, 0.5], [1.0, 0.5]),
+        ("int | str", [1, "x"], ["1", "x"]),
+        ("bool | int", [True, 2], ["True", "2"]),
+        ("int | None", [None, 3], [None, 3]),
+        ("str | None", [None], [None]),
+    ],
+)
+def test_values_of_several_types_are_kept_in_both_tables(tmp_path, declared, values, column):
+    path = write_notebook(tmp_path / "mixed.ipynb", parameters=f"rate: {declared} = None")
+    folder = written(make_plan(path, {"rate": values}), tmp_path / "out", lambda planned: history(1))
+    assert pyarrow.parquet.read_table(folder / "results.parquet")["rate"].to_pylist() == column
+    assert [row["rate"] for row in rows(folder)] == ["" if v is None else str(v) for v in column]
+
+
+def test_a_text_is_shown_as_text_whatever_is_in_it(tmp_path):
+    path = write_notebook(tmp_path / "dollars.ipynb", parameters="label: str = 'a'")
+    plan = make_plan(path, {"label": ["$5_$10", "<b>"]})
+    page = (written(plan, tmp_path / "out") / "summary.html").read_text()
+    assert "<td>$5_$10</td>" in page
+    assert "<td>&lt;b&gt;</td>" in page
+    assert "<b>" not in page
+
+
+def test_accuracies_that_are_no_numbers_and_values_that_are_nearly_equal_can_be_read(tmp_path):
+    path = write_notebook(tmp_path / "odd.ipynb", parameters="rate: float = -0.0")
+    plan = make_plan(path, {"rate": [0.12345678, 0.12345679, -0.0]})
+    folder = written(
+        plan, tmp_path / "out", lambda planned: history(-1e-9 if planned is plan.runs[0] else float("nan"))
+    )
+    page = re.sub(r"<img.*", "", (folder / "summary.html").read_text())
+    assert not re.search(r"\bnan\b", page)
+    assert not re.search(r"[ >]-0", page)
+    assert "<td>0.12345678</td>" in page
+    assert "<td>0.12345679</td>" in page, "two values that differ in the eighth digit are two"
+    assert make_plan(path, {"rate": [0.0]}).runs[0].id == plan.runs[2].id, "-0.0 is 0.0"
 
 
 def test_results_are_one_row_for_each_fit_in_csv_and_parquet(results):

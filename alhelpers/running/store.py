@@ -1,0 +1,154 @@
+"""The folder of a sweep: which runs are there already, how one gets there, and the tables made from them."""
+
+import contextlib
+import csv
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from alhelpers.files import atomic_write, draft_of, replacing
+from alhelpers.running.notebooks import FIT_COLUMNS
+from alhelpers.running.plan import Plan, PlannedRun, SweepError, Value
+
+DONE, FAILED = "done", "failed"
+_ROWS_AT_ONCE = 500
+
+
+class Tally(NamedTuple):
+    """How far a sweep is: runs planned, done and failed, and how many were there before it began."""
+
+    planned: int
+    done: int
+    failed: int
+    earlier: int
+
+    @property
+    def ended(self) -> int:
+        """How many runs are there, done or failed."""
+        return self.done + self.failed
+
+
+class Store:
+    """The folder of a sweep: `runs/IDENTITY/{run.json,notebook.ipynb}`, and results made from them.
+
+    As a context manager it makes the folder its own, and raises SweepError if that holds something else or
+    another sweep is at work in it.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.runs = folder / "runs"
+
+    def __enter__(self) -> "Store":
+        self.check()
+        self._made = not self.folder.exists()
+        self.runs.mkdir(parents=True, exist_ok=True)
+        self._lock = (self.folder / ".sweep").open("a")
+        with contextlib.suppress(ImportError):
+            import fcntl  # where there is none, nothing hinders two sweeps
+
+            try:
+                fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                self._lock.close()
+                raise SweepError(
+                    f"another sweep is writing to {self.folder}; wait for it or stop it"
+                ) from None
+        for unfinished in self.runs.glob(".*"):  # what a killed sweep was about to write
+            shutil.rmtree(unfinished, ignore_errors=True)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Let another sweep have the folder; a folder that was made for nothing goes again."""
+        self._lock.close()
+        if self._made:
+            with contextlib.suppress(OSError):
+                self.runs.rmdir()  # only if it is empty
+                (self.folder / ".sweep").unlink()
+                self.folder.rmdir()
+
+    def check(self) -> None:
+        """Raise SweepError if the folder holds something else than sweeps."""
+        marked = (self.folder / ".sweep").exists() or not self.folder.exists()
+        if not marked and not (self.folder.is_dir() and not any(self.folder.iterdir())):
+            raise SweepError(f"{self.folder} holds something else; give a new or an empty folder to --out")
+
+    def known(self) -> set[str]:
+        """Identities of all runs that are there, done or failed."""
+        names = os.listdir(self.runs) if self.runs.is_dir() else []
+        return {name for name in names if not name.startswith(".")}
+
+    def record(self, identity: str) -> dict[str, Any]:
+        """What is recorded of a run. Raises SweepError if that cannot be read."""
+        folder = self.runs / identity
+        try:
+            return json.loads((folder / "run.json").read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise SweepError(f"{folder} is damaged; delete it and give the same command again") from None
+
+    def recorded(self, planned: Iterable[PlannedRun]) -> Iterator[tuple[PlannedRun, dict[str, Any]]]:
+        """Those of the planned runs that are there, each with its record, read one at a time."""
+        known = self.known()
+        return ((each, self.record(each.id)) for each in planned if each.id in known)
+
+    def write(self, identity: str, result: dict[str, Any]) -> None:
+        """Put a run's folder in its place, whole; a failed run's older folder makes way."""
+        with replacing(self.runs / identity, "run.json") as folder:
+            atomic_write(folder / "notebook.ipynb", result["notebook"])
+            record = {"id": identity, **result["record"]}
+            atomic_write(folder / "run.json", json.dumps(record, indent=1) + "\n")
+
+
+def what_is_missing(plan: Plan, store: Store, rerun_failed: bool = False) -> tuple[list[PlannedRun], Tally]:
+    """The runs of a plan that are to be done, and the tally before they are."""
+    status = {planned.id: record["status"] for planned, record in store.recorded(plan.runs)}
+    if rerun_failed:
+        status = {identity: found for identity, found in status.items() if found != FAILED}
+    failed = sum(found == FAILED for found in status.values())
+    pending = [planned for planned in plan.runs if planned.id not in status]
+    return pending, Tally(len(plan.runs), len(status) - failed, failed, len(status))
+
+
+def write_tables(plan: Plan, store: Store) -> None:
+    """Write results.csv and results.parquet: a row for each fit of each run of the plan that is done."""
+    import pyarrow
+    import pyarrow.parquet
+
+    columns = {"run": str} | _column_types(plan) | FIT_COLUMNS
+    arrow = {int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_(), str: pyarrow.string()}
+    schema = pyarrow.schema([(name, arrow[kind]) for name, kind in columns.items()])
+    with (
+        draft_of(store.folder / "results.csv") as csv_draft,
+        draft_of(store.folder / "results.parquet") as parquet_draft,
+        csv_draft.open("w", newline="", encoding="utf-8") as file,
+        pyarrow.parquet.ParquetWriter(parquet_draft, schema) as parquet,
+    ):
+        writer = csv.DictWriter(file, list(columns), lineterminator="\n")
+        writer.writeheader()
+        batch: list[dict[str, Value]] = []
+        for planned, record in store.recorded(plan.runs):
+            for fit in record["history"] if record["status"] == DONE else ():
+                row = {"run": planned.id, **planned.parameters, **fit}
+                batch.append({name: _as(kind, row[name]) for name, kind in columns.items()})
+            if len(batch) > _ROWS_AT_ONCE:
+                writer.writerows(batch)
+                parquet.write_table(pyarrow.Table.from_pylist(batch, schema))
+                batch.clear()
+        writer.writerows(batch)
+        parquet.write_table(pyarrow.Table.from_pylist(batch, schema))
+
+
+def _column_types(plan: Plan) -> dict[str, type]:
+    """Of each parameter: the type of all its values, float for whole and other numbers, or else text."""
+    types = {}
+    for name in plan.runs[0].parameters:
+        kinds = {type(planned.parameters[name]) for planned in plan.runs} - {type(None)}
+        types[name] = float if kinds == {int, float} else kinds.pop() if len(kinds) == 1 else str
+    return types
+
+
+def _as(kind: type, value: Value) -> Value:
+    return None if value is None else kind(value)
