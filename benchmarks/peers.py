@@ -188,7 +188,8 @@ def peer_task(name: str, C: float, seed: int, folder: Path) -> Task:
 
 def our_task(C: float, seed: int) -> Task:
     """As `peer_task`, for this package, which draws the same pool from the seed."""
-    from alhelpers.evidence.replicate import Recipe, draw, run, score
+    from alhelpers.evidence.draws import draw
+    from alhelpers.evidence.runs import Recipe, run, score
 
     images = draw(seed, N_POOL, N_VALIDATION)
     recipe = Recipe(query="margin", model="converged", C=C, batch_size=BATCH)

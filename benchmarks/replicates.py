@@ -27,7 +27,8 @@ Accuracies = dict[str, np.ndarray]
 
 def replicate(seed: int) -> Accuracies:
     """Every strategy on one draw."""
-    from alhelpers.evidence.replicate import Recipe, draw, run, score
+    from alhelpers.evidence.draws import draw
+    from alhelpers.evidence.runs import Recipe, run, score
 
     images = draw(seed)
     runs = [run(images, Recipe(query)) for query in STRATEGIES]
@@ -38,7 +39,7 @@ def loop(seed: int) -> Accuracies:
     """The same with `ActiveLearner`."""
     from alhelpers import ActiveLearner, Dataset, load_mnist
     from alhelpers.data import scale
-    from alhelpers.evidence.replicate import N_COLD, QUERIES, UNCERTAINTY, typical
+    from alhelpers.evidence.queries import N_COLD, QUERIES, UNCERTAINTY, typical
 
     both = load_mnist(4400, 10_000, seed)
     pool, stop = slice(4000), slice(4000, None)
@@ -69,7 +70,8 @@ def pool_cost(n_pool: int) -> tuple[float, float, float]:
     """Seconds of a late round and of the whole loop, and the most memory in MiB, for one pool size."""
     import resource
 
-    from alhelpers.evidence.replicate import Recipe, draw, run
+    from alhelpers.evidence.draws import draw
+    from alhelpers.evidence.runs import Recipe, run
 
     images = draw(0, n_pool)
     runs = [run(images, Recipe("margin")) for _ in range(3)]
@@ -81,7 +83,7 @@ def pool_cost(n_pool: int) -> tuple[float, float, float]:
 
 def compare(draws: int, loop_draws: int) -> tuple[list[float], list[float], dict, dict]:
     """Seconds a draw of replicates and of the loop, block by block, and what both found, by seed."""
-    from alhelpers.evidence.replicate import in_processes
+    from alhelpers.evidence.processes import in_processes
 
     loop(draws)  # TensorFlow starts and compiles
     fast, slow, fast_times, slow_times = {}, {}, [], []
@@ -99,7 +101,7 @@ def compare(draws: int, loop_draws: int) -> tuple[list[float], list[float], dict
 
 def pool_costs() -> np.ndarray:
     """Rows of pool size, seconds of a round, seconds of the loop, MiB; each in a process of its own."""
-    from alhelpers.evidence.replicate import ONE_THREAD, SAME_KERNELS
+    from alhelpers.evidence.processes import ONE_THREAD, SAME_KERNELS
 
     rows = []
     for n_pool in POOLS:

@@ -18,23 +18,12 @@ import scipy
 
 from alhelpers.agreement import cohen_kappa
 from alhelpers.data import N_DRAWS, read_mnist, scale
-from alhelpers.evidence.replicate import (
-    MODELS,
-    N_CLASSES,
-    QUERIES,
-    Converged,
-    Draw,
-    EarlyStopped,
-    Recipe,
-    Run,
-    draw,
-    in_processes,
-    run,
-    score,
-    softmax,
-    spread_labels,
-    with_wrong_labels,
-)
+from alhelpers.evidence.converged import Converged, softmax
+from alhelpers.evidence.draws import N_CLASSES, Draw, draw, with_wrong_labels
+from alhelpers.evidence.processes import in_processes
+from alhelpers.evidence.queries import QUERIES
+from alhelpers.evidence.runs import MODELS, EarlyStopped, Recipe, Run, run, score
+from alhelpers.evidence.spreading import spread_labels
 from alhelpers.files import PACKAGE, read_shipped, write_shipped
 from alhelpers.intervals import Interval, band, interval
 from alhelpers.progress import progress

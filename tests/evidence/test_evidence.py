@@ -11,8 +11,8 @@ from conftest import EXACT
 
 from alhelpers.data import N_DRAWS
 from alhelpers.evidence import experiments as evidence
+from alhelpers.evidence.draws import draw, with_wrong_labels
 from alhelpers.evidence.experiments import Results, Row
-from alhelpers.evidence.replicate import draw, with_wrong_labels
 from alhelpers.stopping import NET
 
 

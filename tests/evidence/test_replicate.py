@@ -12,8 +12,10 @@ from conftest import EXACT
 from scipy.optimize import minimize
 
 from alhelpers.data import Dataset, load_mnist, scale
-from alhelpers.evidence import replicate
-from alhelpers.evidence.replicate import Converged, Draw, Recipe
+from alhelpers.evidence import draws, processes, queries, runs, spreading
+from alhelpers.evidence.converged import Converged
+from alhelpers.evidence.draws import Draw
+from alhelpers.evidence.runs import Recipe
 
 
 def as_draw(data: Dataset) -> Draw:
@@ -24,7 +26,7 @@ def as_draw(data: Dataset) -> Draw:
 
 @pytest.fixture(scope="module")
 def small():
-    return replicate.draw(5, 300, 100)
+    return draws.draw(5, 300, 100)
 
 
 @pytest.mark.skipif(not EXACT, reason="TensorFlow and NumPy need not round alike on other processors")
@@ -44,15 +46,15 @@ def test_the_article_s_run_goes_through_the_rounds_of_active_learner_to_the_end(
         learner.fit(verbose=False)
     images = as_draw(data)
     # In a process of one thread, as replicates are meant to run.
-    (done,) = replicate.in_processes(to_the_end, [images], 1)
-    accuracy = replicate.score(images.x_test, images.y_test, done)[0]
+    (done,) = processes.in_processes(to_the_end, [images], 1)
+    accuracy = runs.score(images.x_test, images.y_test, done)[0]
     assert done.labeled[:400].tolist() == queried
     assert accuracy.tolist() == learner.history.column("accuracy").tolist()
     assert done.steps.tolist() == learner.history.column("steps").tolist()
 
 
 def to_the_end(images):
-    return replicate.run(images, Recipe("least confident"), 400, 10)
+    return runs.run(images, Recipe("least confident"), 400, 10)
 
 
 @pytest.mark.skipif(not EXACT, reason="TensorFlow and NumPy need not round alike on other processors")
@@ -66,21 +68,21 @@ def test_other_draws_agree_where_no_query_amplifies_rounding(seed):
         learner.label_manually(10)
         learner.fit(verbose=False)
     images = as_draw(data)
-    done = replicate.run(images, Recipe("random"), 200)
-    accuracy = replicate.score(images.x_test, images.y_test, done)[0]
+    done = runs.run(images, Recipe("random"), 200)
+    accuracy = runs.score(images.x_test, images.y_test, done)[0]
     assert accuracy.tolist() == learner.history.column("accuracy").tolist()
 
 
 def test_a_draw_is_load_mnist_s_pool_cut_in_two():
-    images, data = replicate.draw(7, 50, 20), load_mnist(70, 1, seed=7)
+    images, data = draws.draw(7, 50, 20), load_mnist(70, 1, seed=7)
     np.testing.assert_array_equal(np.vstack([images.x_pool, images.x_validation]), scale(data.x_pool))
     np.testing.assert_array_equal(np.concatenate([images.y_pool, images.y_validation]), data.y_pool)
     assert images.x_test.shape == (10_000, 784)
 
 
 def test_a_draw_for_choosing_keeps_the_test_images_unseen():
-    images = replicate.draw(7, 50, 20, test=False)
-    test = {row.tobytes() for row in replicate.draw(7, 50, 20).x_test}
+    images = draws.draw(7, 50, 20, test=False)
+    test = {row.tobytes() for row in draws.draw(7, 50, 20).x_test}
     seen = [row.tobytes() for row in np.vstack(images[1::2])]
     assert not test & set(seen)
     assert len(set(seen)) > 0.999 * len(seen), "pool, validation and scoring images overlap"
@@ -88,13 +90,13 @@ def test_a_draw_for_choosing_keeps_the_test_images_unseen():
 
 def test_an_impossible_draw_says_what_is_possible():
     with pytest.raises(ValueError, match=r"60000 pool and 400 validation images; .* at most 60,000"):
-        replicate.draw(0, 60_000, 400)
+        draws.draw(0, 60_000, 400)
 
 
-@pytest.mark.parametrize("model", replicate.MODELS)
-@pytest.mark.parametrize("query", replicate.QUERIES)
+@pytest.mark.parametrize("model", runs.MODELS)
+@pytest.mark.parametrize("query", queries.QUERIES)
 def test_the_same_call_gives_the_same_numbers_and_a_clean_record(query, model, small):
-    one, other = (replicate.run(small, Recipe(query, model, 7), 60) for _ in range(2))
+    one, other = (runs.run(small, Recipe(query, model, 7), 60) for _ in range(2))
     for name in ("labeled", "labels", "n_labels", "steps", "weights", "bias"):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name))
     assert len(set(one.labeled.tolist())) == 60, "an image was labelled twice"
@@ -104,7 +106,7 @@ def test_the_same_call_gives_the_same_numbers_and_a_clean_record(query, model, s
 
 
 def test_every_query_but_random_depends_on_the_model(small):
-    first = {q: tuple(replicate.run(small, Recipe(q), 40).labeled) for q in replicate.QUERIES}
+    first = {q: tuple(runs.run(small, Recipe(q), 40).labeled) for q in queries.QUERIES}
     assert first["random"] == tuple(range(40))
     assert len(set(first.values())) == len(first)
 
@@ -116,16 +118,16 @@ def test_every_query_but_random_depends_on_the_model(small):
 def test_queries_ask_for_the_most_uncertain_first(query, order):
     # Worked out by hand: 0 hesitates between two classes, 1 and 2 spread over all three, 3 is sure.
     proba = np.array([[0.5, 0.49, 0.01], [0.56, 0.22, 0.22], [0.4, 0.3, 0.3], [0.98, 0.01, 0.01]])
-    assert np.argsort(replicate.UNCERTAINTY[query](proba)).tolist() == order
+    assert np.argsort(queries.UNCERTAINTY[query](proba)).tolist() == order
 
 
 def test_badge_takes_unlike_images_and_none_twice():
     rng = np.random.default_rng(0)
     x = np.repeat(np.eye(3, dtype=np.float32), 20, axis=0)  # three images, twenty copies of each
     proba = np.tile(np.float32([0.4, 0.3, 0.3]), (60, 1))
-    chosen = replicate.badge(x, proba, 3, rng)
+    chosen = queries.badge(x, proba, 3, rng)
     assert sorted(chosen // 20) == [0, 1, 2]
-    assert sorted(replicate.badge(x, proba, 60, rng)) == list(range(60)), "copies are left for the end"
+    assert sorted(queries.badge(x, proba, 60, rng)) == list(range(60)), "copies are left for the end"
 
 
 def test_typical_takes_the_middle_of_each_cluster_the_largest_first():
@@ -133,7 +135,7 @@ def test_typical_takes_the_middle_of_each_cluster_the_largest_first():
     centres = 20 * np.eye(4, 60)
     sizes = [40, 60, 25, 30]
     x = np.concatenate([c + rng.normal(size=(n, 60)) for c, n in zip(centres, sizes, strict=True)])
-    chosen = replicate.typical(x.astype(np.float32), 4, rng)
+    chosen = queries.typical(x.astype(np.float32), 4, rng)
     cluster = np.repeat(range(4), sizes)
     assert cluster[chosen].tolist() == [1, 0, 3, 2]
     for k, position in zip(cluster[chosen], chosen, strict=True):
@@ -143,7 +145,7 @@ def test_typical_takes_the_middle_of_each_cluster_the_largest_first():
 
 @pytest.mark.parametrize("n", [60, 1200])  # fewer and more images than pixels
 def test_converged_finds_the_optimum_from_anywhere(n):
-    images = replicate.draw(1, 1300, 10)
+    images = draws.draw(1, 1300, 10)
     x, y, C = images.x_pool[:n], images.y_pool[:n], 0.3
     model = Converged(784, C, tolerance=1e-5)
     model.fit(x, y)
@@ -174,14 +176,14 @@ def test_converged_finds_the_optimum_from_anywhere(n):
 
 def test_refitting_forgets_the_last_round(small):
     batches = Recipe("random", batch_size=20, refit=True)
-    last = replicate.run(small, batches, 60, record_every=20)
-    once = replicate.run(small, Recipe("random", batch_size=60), 60)
+    last = runs.run(small, batches, 60, record_every=20)
+    once = runs.run(small, Recipe("random", batch_size=60), 60)
     np.testing.assert_array_equal(last.weights[-1], once.weights[-1])
 
 
 def test_score_is_the_share_of_right_answers(small):
-    runs = [replicate.run(small, Recipe(query), 50) for query in ("random", "margin")]
-    scores = replicate.score(small.x_test, small.y_test, *runs)
+    runs = [runs.run(small, Recipe(query), 50) for query in ("random", "margin")]
+    scores = runs.score(small.x_test, small.y_test, *runs)
     for run, found in zip(runs, scores, strict=True):
         for weights, bias, accuracy in zip(run.weights, run.bias, found, strict=True):
             answers = (small.x_test @ weights.T + bias).argmax(axis=1)
@@ -192,14 +194,14 @@ def test_spread_labels_follow_the_clusters_and_keep_what_was_given():
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(k * 4, 1, (100, 5)) for k in range(3)]).astype(np.float32)
     truth = np.repeat(range(3), 100)
-    labels = replicate.spread_labels(x, np.array([0, 100, 200]), np.array([0, 1, 2]))
+    labels = spreading.spread_labels(x, np.array([0, 100, 200]), np.array([0, 1, 2]))
     assert np.mean(labels == truth) > 0.98
-    lone = replicate.spread_labels(x, np.array([0, 100, 200, 1]), np.array([0, 1, 2, 2]))
+    lone = spreading.spread_labels(x, np.array([0, 100, 200, 1]), np.array([0, 1, 2, 2]))
     assert lone[1] == 2, "a given label was changed"
-    far = replicate.spread_labels(1000 * x, np.array([0, 1, 100]), np.array([0, 0, 1]))
+    far = spreading.spread_labels(1000 * x, np.array([0, 1, 100]), np.array([0, 0, 1]))
     assert (far[200:] == 0).all(), "where nothing arrives, the most frequent label stands"
     with pytest.raises(ValueError, match="9 images have no 10 neighbours each"):
-        replicate.spread_labels(x[:9], np.array([0]), np.array([0]))
+        spreading.spread_labels(x[:9], np.array([0]), np.array([0]))
 
 
 @pytest.mark.parametrize(
@@ -230,11 +232,11 @@ def test_an_impossible_recipe_says_why(settings, sentence):
 )
 def test_an_impossible_run_says_why(batch_size, numbers, sentence, small):
     with pytest.raises(ValueError, match=sentence):
-        replicate.run(small, Recipe(batch_size=batch_size), **numbers)
+        runs.run(small, Recipe(batch_size=batch_size), **numbers)
 
 
 def test_a_cold_start_ends_before_margins_begin_whatever_the_batch(small):
-    sevens, tens = (replicate.run(small, Recipe("typical, then margin", batch_size=n), 70) for n in (7, 10))
+    sevens, tens = (runs.run(small, Recipe("typical, then margin", batch_size=n), 70) for n in (7, 10))
     assert sevens.labeled[:50].tolist() == tens.labeled[:50].tolist()
     assert sevens.labeled[50:].tolist() != tens.labeled[50:].tolist()
 
@@ -245,10 +247,10 @@ def test_a_fit_that_finds_no_optimum_says_so(small):
 
 
 def test_work_in_processes_comes_back_in_order_and_a_dead_worker_is_named():
-    assert list(replicate.in_processes(divmod_by_seven, range(20), 2)) == [divmod(n, 7) for n in range(20)]
+    assert list(processes.in_processes(divmod_by_seven, range(20), 2)) == [divmod(n, 7) for n in range(20)]
     before = dict(os.environ)
     with pytest.raises(RuntimeError, match="a worker process ended before its work did"):
-        list(replicate.in_processes(os._exit, [9, 9], 2))
+        list(processes.in_processes(os._exit, [9, 9], 2))
     assert dict(os.environ) == before
 
 
@@ -257,14 +259,14 @@ def divmod_by_seven(n):
 
 
 def test_a_function_in_no_file_is_refused_and_a_killed_parent_leaves_no_workers_behind(tmp_path):
-    code = "from alhelpers.evidence.replicate import in_processes\n"
+    code = "from alhelpers.evidence.processes import in_processes\n"
     code += "def f(n): return n\nlist(in_processes(f, [1]))"
     asked = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert "cannot import the function 'f', for it stands in no file; put it into a .py file" in asked.stderr
 
     if sys.platform != "linux":
         pytest.skip("looks for processes where Linux lists them")
-    code = "import time; from alhelpers.evidence.replicate import in_processes; "
+    code = "import time; from alhelpers.evidence.processes import in_processes; "
     code += "list(in_processes(time.sleep, [600, 600], 2))"
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
     until(lambda: len(children(parent.pid)) >= 2)

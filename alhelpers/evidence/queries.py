@@ -1,0 +1,77 @@
+"""Queries of the experiments: which unlabelled images to ask about next."""
+
+import warnings
+
+import numpy as np
+from scipy.cluster.vq import kmeans2
+from scipy.linalg import eigh
+
+from alhelpers.queries import entropy, least_confident, margin
+
+# A cold start: how many labels, how many principal components its clusters are found in, and how many
+# neighbours say how typical an image is (20 in the paper).
+N_COLD, N_COMPONENTS, N_NEIGHBOURS = 50, 50, 20
+
+
+UNCERTAINTY = {"least confident": least_confident, "margin": margin, "entropy": entropy}
+
+
+def badge(x: np.ndarray, proba: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions of n images that are uncertain and unlike each other.
+
+    k-means++ seeding on the gradients that the images would give if the model's answers were right: large
+    where it is unsure, and pointing elsewhere for other images. A gradient is the outer product of `slope`
+    and the image, so distances need no gradient in full.
+
+    Source: Ash, Zhang, Krishnamurthy, Langford and Agarwal (2020), "Deep Batch Active Learning by Diverse,
+    Uncertain Gradient Lower Bounds" (BADGE).
+    """
+    slope = proba.copy()
+    slope[np.arange(len(slope)), proba.argmax(axis=1)] -= 1
+    length = (slope**2).sum(axis=1) * (x**2).sum(axis=1)
+    chosen = [int(length.argmax())]
+    nearest = np.full(len(x), np.inf)
+    while True:
+        last = chosen[-1]
+        distance = length + length[last] - 2 * (slope @ slope[last]) * (x @ x[last])
+        nearest = np.minimum(nearest, np.maximum(distance, 0))
+        nearest[chosen] = 0
+        if len(chosen) == n:
+            return np.array(chosen)
+        weight = nearest.astype(np.float64)
+        if not weight.any():  # only copies of chosen images are left
+            weight = np.ones(len(x))
+            weight[chosen] = 0
+        chosen.append(int(rng.choice(len(x), p=weight / weight.sum())))
+
+
+def typical(x: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """Positions of the most typical image of each of n clusters, the largest cluster first: a cold start.
+
+    Needs no model. Typical is what lies closest to its nearest neighbours within the cluster. Fewer than n
+    positions where clusters stay empty.
+
+    Source: after Hacohen, Dekel and Weinshall (2022), "Active Learning on a Budget: Opposite Strategies Suit
+    High and Low Budgets" (TypiClust); on principal components instead of learned features, clustered once.
+    """
+    centred = x - x.mean(axis=0)
+    _, axes = eigh(centred.T @ centred, check_finite=False)
+    x = centred @ axes[:, -N_COMPONENTS:]
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "One of the clusters is empty", UserWarning)
+        warnings.filterwarnings("ignore", "invalid value", RuntimeWarning)  # all images alike
+        _, cluster = kmeans2(x, n, minit="++", rng=rng)
+    chosen = []
+    for k in np.argsort(-np.bincount(cluster, minlength=n), kind="stable"):
+        members = np.flatnonzero(cluster == k)
+        if not len(members):
+            continue
+        square = (x[members] ** 2).sum(axis=1)
+        distance = np.sqrt(np.maximum(square[:, None] + square - 2 * x[members] @ x[members].T, 0))
+        closest = np.sort(distance, axis=1)[:, 1 : N_NEIGHBOURS + 1]
+        # A cluster of one has no neighbours; its image is as typical as can be.
+        chosen.append(members[closest.mean(axis=1).argmin()] if len(members) > 1 else members[0])
+    return np.array(chosen)
+
+
+QUERIES = ("random", *UNCERTAINTY, "badge", "typical, then margin")
