@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lab doctor bundle site slides bench lint refresh exercises solutions evidence lock clean
+.PHONY: help install run exact test lab doctor bundle site slides bench lint refresh exercises solutions evidence lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s%s\n", $$1, $$2}' Makefile
@@ -38,12 +38,12 @@ install: $(VENV)/.installed ## make the environment in .venv and do nothing else
 run: install ## execute the notebooks into build/run and compare with the article
 	@"$(VENV)/bin/alhelpers" run
 
-# Outputs are compared where the figures are exact; elsewhere the notebooks have to run without an error.
-NBVAL = $(if $(filter x86_64 amd64,$(shell uname -m)),--nbval,--nbval-lax)
+exact: install ## compare the article's 403 fits, by TensorFlow and by NumPy alone, with the notebooks'
+	@"$(VENV)/bin/alhelpers" exact
 
 # Two processes, for two processor cores; a file is done by one of them, so a notebook has one kernel.
 test: lint ## lint, then check the notebooks' committed outputs and run the tests
-	"$(VENV)/bin/python" -m pytest -n 2 --dist loadfile $(NBVAL) notebooks tests
+	"$(VENV)/bin/python" -m pytest -n 2 --dist loadfile --nbval notebooks tests
 
 # Its root is this folder, so that links to the package and results in build/run open too. News, the check for
 # a new version and the extension catalogue are all that would use the network.
@@ -84,7 +84,7 @@ solutions: install ## execute the workshop's solutions in place, and make the ex
 	@"$(VENV)/bin/python" workshop/make.py
 
 evidence: install ## compute the results that notebooks 09 to 11 read, anew (many minutes)
-	@"$(VENV)/bin/python" -m alhelpers.evidence.experiments
+	@"$(VENV)/bin/python" -m alhelpers.evidence
 
 # Keeps the versions it finds, so copies the old lock beside first; the new one takes its place when it is whole.
 lock: ## write requirements.lock anew from pyproject.toml; newer versions with LOCK_ARGS=--upgrade

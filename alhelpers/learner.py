@@ -88,12 +88,10 @@ class ActiveLearner:
         As in `SoftmaxRegression`; by default the article's 0.1 and 10.
     oracle : function, optional
         Who answers `label_manually`: takes pool indices, int32 of shape (n,), and returns their labels, whole
-        numbers from 0 up, or -1 where it cannot tell, of shape (n,). By default `data.y_pool` answers. The
-        attribute `oracle` can be set later, too.
+        numbers from 0 up, or -1 where it cannot tell, of shape (n,). By default `data.y_pool` answers.
     model : optional
-        Another model than the article's: a function that makes a `Model` when called with n_features and
-        n_classes, such as `functools.partial(alhelpers.evidence.Converged, C=0.1)`; or a classifier of
-        scikit-learn's shape, with `fit`, `predict_proba` and, once fitted, `classes_`.
+        Another model than the article's: a function that makes a `Model` from n_features and n_classes, such
+        as `functools.partial(alhelpers.evidence.Converged, C=0.1)`, or a classifier of scikit-learn's shape.
 
     Raises ValueError if a learning rate or patience is given for another model, which would not use it.
 
@@ -111,17 +109,17 @@ class ActiveLearner:
     ) -> None:
         self.data = data
         self.oracle = oracle or data.look_up
-        # A pixel that is dark in every pool image gets no gradient, and its weights stay at zero: leaving it
-        # out saves a sixth of the work. A few fill rows up to a multiple of 16, which is read faster.
-        self._lit = data.x_pool.any(axis=0).ravel()
-        self._lit[np.flatnonzero(~self._lit)[: -self._lit.sum() % 16]] = True
+        # A pixel that is dark in every pool image gets no gradient: left out, it saves a sixth of the work.
+        # A few fill rows up to a multiple of 16, which is read faster.
+        self._pixels = data.x_pool.any(axis=0).ravel()
+        self._pixels[np.flatnonzero(~self._pixels)[: -self._pixels.sum() % 16]] = True
         self.model = make_model(
-            int(self._lit.sum()), data.n_classes, model, learning_rate=learning_rate, patience=patience
+            int(self._pixels.sum()), data.n_classes, model, learning_rate=learning_rate, patience=patience
         )
         prepare = getattr(self.model, "prepare", np.ascontiguousarray)
-        self._x_pool = scale(data.x_pool)[:, self._lit]
+        self._x_pool = scale(data.x_pool)[:, self._pixels]
         self._prepared_pool = prepare(self._x_pool)
-        self._prepared_test = prepare(scale(data.x_test)[:, self._lit])
+        self._prepared_test = prepare(scale(data.x_test)[:, self._pixels])
         self._x_labeled = np.empty_like(self._x_pool)  # filled from the front: no fit gathers what it has
         self._y_test = data.y_test.astype(np.int32)
         self.reset()
@@ -147,16 +145,7 @@ class ActiveLearner:
         """
         queried = self._first_unlabeled(n)
         labels = np.asarray(self.oracle(queried))
-        most = self.data.n_classes - 1
-        if (
-            labels.shape != queried.shape
-            or labels.dtype.kind not in "iu"
-            or not (labels.min() >= CANNOT_TELL and labels.max() <= most)
-        ):
-            raise ValueError(
-                f"the oracle answered {str(labels)[:80]} when asked about {n} images; "
-                f"it has to give {n} whole numbers from 0 to {most}, or {CANNOT_TELL} where it cannot tell"
-            )
+        _check_answers(labels, n, self.data.n_classes)
         told = labels != CANNOT_TELL
         self.abstained = np.concatenate([self.abstained, queried[~told]])
         self._label(queried[told], labels[told], PERSON)
@@ -196,7 +185,7 @@ class ActiveLearner:
         return self.lowest_first(queries.least_confident)
 
     def most_confident_first(self) -> np.ndarray:
-        """Sort the unlabelled images by confidence, highest first; return the sorted confidences."""
+        """As `least_confident_first`, but highest first."""
         return -self.lowest_first(lambda proba: -queries.least_confident(proba))
 
     def lowest_first(self, measure: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
@@ -207,8 +196,18 @@ class ActiveLearner:
         """
         values = measure(self.predict_proba(self.unlabeled))
         order = np.argsort(values, kind="stable")
-        self.unlabeled = self.unlabeled[order]
+        self.ask_first(order)
         return values[order]
+
+    def ask_first(self, positions: np.ndarray) -> None:
+        """Put these of the unlabelled images, by their positions, first; the others keep their order.
+
+        Raises ValueError if a position stands there twice.
+        """
+        others = np.delete(self.unlabeled, positions)
+        if len(others) + len(positions) != len(self.unlabeled):
+            raise ValueError(f"of {len(positions)} positions some are the same; give each image once")
+        self.unlabeled = np.concatenate([self.unlabeled[positions], others])
 
     def predict_proba(self, indices: np.ndarray) -> np.ndarray:
         """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
@@ -229,7 +228,7 @@ class ActiveLearner:
         check_images("x", x)
         if x.shape[1:] != self.data.x_pool.shape[1:]:
             raise ValueError(f"x holds {x.shape[1:]} images and the pool {self.data.x_pool.shape[1:]} ones")
-        return self.model.predict_proba(scale(x)[:, self._lit]).argmax(axis=1)
+        return self.model.predict_proba(scale(x)[:, self._pixels]).argmax(axis=1)
 
     def score(self, x: np.ndarray, y: np.ndarray) -> float:
         """Share of images x, (n, height, width) like the pool's, that are classified as y, (n,).
@@ -240,8 +239,8 @@ class ActiveLearner:
 
     def weight_images(self) -> np.ndarray:
         """The weights of each class as an image, float32 of shape (n_classes, height, width)."""
-        images = np.zeros((self.data.n_classes, self._lit.size), np.float32)
-        images[:, self._lit] = self.model.weights.T
+        images = np.zeros((self.data.n_classes, self._pixels.size), np.float32)
+        images[:, self._pixels] = self.model.weights.T
         return images.reshape(-1, *self.data.x_pool.shape[1:])
 
     def copy(self) -> "ActiveLearner":
@@ -269,3 +268,12 @@ class ActiveLearner:
         self.labels = np.concatenate([self.labels, labels.astype(np.int32)])
         self.label_source = np.concatenate([self.label_source, np.full(n, source)])
         self.label_round = np.concatenate([self.label_round, np.full(n, len(self.history) + 1, np.int32)])
+
+
+def _check_answers(labels: np.ndarray, n: int, n_classes: int) -> None:
+    whole = labels.shape == (n,) and labels.dtype.kind in "iu"
+    if not (whole and labels.min() >= CANNOT_TELL and labels.max() < n_classes):
+        raise ValueError(
+            f"the oracle answered {str(labels)[:80]} when asked about {n} images; it has to give "
+            f"{n} whole numbers from 0 to {n_classes - 1}, or {CANNOT_TELL} where it cannot tell"
+        )

@@ -1,8 +1,9 @@
-"""Times many replicates of the experiment against a loop over `ActiveLearner`, and their cost by pool size.
+"""Times many replicates of the experiment, NumPy's model against TensorFlow's, and their cost by pool size.
 
 The draws, queries, budget and scoring are the same: a pool of 4,000, 400 validation images to stop on, 40
-rounds of ten labels, 10,000 test images scored after every round. The loop has all processors to itself for
-each learner; the replicates run one to a processor. Writes REPLICATES.md and pool-size.png beside this file.
+rounds of ten labels, 10,000 test images scored after every round. TensorFlow has all processors to itself
+for each learner; NumPy's replicates run one to a processor. Writes REPLICATES.md and pool-size.png beside
+this file.
 """
 
 import argparse
@@ -11,6 +12,7 @@ import platform
 import subprocess
 import sys
 import time
+from importlib import import_module
 from pathlib import Path
 
 import numpy as np
@@ -25,45 +27,23 @@ Accuracies = dict[str, np.ndarray]
 """By strategy: accuracy after each of the 40 rounds."""
 
 
-def replicate(seed: int) -> Accuracies:
-    """Every strategy on one draw."""
+def strategies(seed: int, engine: str = "numpy") -> Accuracies:
+    """Every strategy on one draw, with NumPy's model or with TensorFlow's."""
     from alhelpers.evidence.draws import draw
-    from alhelpers.evidence.runs import Recipe, run, score
+    from alhelpers.evidence.runs import Recipe, replicate, score
 
     images = draw(seed)
-    runs = [run(images, Recipe(query)) for query in STRATEGIES]
-    return dict(zip(STRATEGIES, score(images.x_test, images.y_test, *runs), strict=True))
+    model = import_module("alhelpers.model" if engine == "tensorflow" else "alhelpers.model_numpy")
+    model = model.SoftmaxRegression
+    return {
+        query: score(images.x_test, images.y_test, replicate(images, Recipe(query), model=model))
+        for query in STRATEGIES
+    }
 
 
 def loop(seed: int) -> Accuracies:
-    """The same with `ActiveLearner`."""
-    from alhelpers import ActiveLearner, Dataset, load_mnist
-    from alhelpers.data import scale
-    from alhelpers.evidence.queries import N_COLD, QUERIES, UNCERTAINTY, typical
-
-    both = load_mnist(4400, 10_000, seed)
-    pool, stop = slice(4000), slice(4000, None)
-    data = Dataset(both.x_pool[pool], both.y_pool[pool], both.x_pool[stop], both.y_pool[stop], n_classes=10)
-    found = {}
-    for query in STRATEGIES:
-        learner, cold = ActiveLearner(data), query.startswith("typical")
-        if cold:
-            images = scale(data.x_pool)
-            rng = np.random.default_rng([seed, QUERIES.index(query)])
-            first = typical(np.ascontiguousarray(images[:, images.any(axis=0)]), N_COLD, rng)
-            rest = np.delete(learner.unlabeled, first)
-            learner.unlabeled = np.concatenate([first, rest]).astype(np.int32)
-        accuracy = []
-        for n in range(10, 401, 10):
-            learner.label_manually(10)
-            learner.fit(verbose=False)
-            accuracy.append(learner.score(both.x_test, both.y_test))
-            if query in UNCERTAINTY or (cold and n >= N_COLD):
-                uncertainty = UNCERTAINTY["margin" if cold else query]
-                proba = learner.predict_proba(learner.unlabeled)
-                learner.unlabeled = learner.unlabeled[np.argsort(uncertainty(proba), kind="stable")]
-        found[query] = np.array(accuracy)
-    return found
+    """The same with TensorFlow's model, in this process."""
+    return strategies(seed, "tensorflow")
 
 
 def pool_cost(n_pool: int) -> tuple[float, float, float]:
@@ -71,10 +51,10 @@ def pool_cost(n_pool: int) -> tuple[float, float, float]:
     import resource
 
     from alhelpers.evidence.draws import draw
-    from alhelpers.evidence.runs import Recipe, run
+    from alhelpers.evidence.runs import Recipe, replicate
 
     images = draw(0, n_pool)
-    runs = [run(images, Recipe("margin")) for _ in range(3)]
+    runs = [replicate(images, Recipe("margin")) for _ in range(3)]
     late = min(done.seconds[-1] - done.seconds[-11] for done in runs) / 10
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     whole = min(done.seconds[-1] for done in runs)
@@ -82,7 +62,7 @@ def pool_cost(n_pool: int) -> tuple[float, float, float]:
 
 
 def compare(draws: int, loop_draws: int) -> tuple[list[float], list[float], dict, dict]:
-    """Seconds a draw of replicates and of the loop, block by block, and what both found, by seed."""
+    """Seconds a draw with NumPy's model and TensorFlow's, block by block, and what both found, by seed."""
     from alhelpers.evidence.processes import in_processes
 
     loop(draws)  # TensorFlow starts and compiles
@@ -90,12 +70,12 @@ def compare(draws: int, loop_draws: int) -> tuple[list[float], list[float], dict
     # Alternating, so that whatever else the machine does falls on both.
     for many, few in zip(*(np.array_split(range(n), BLOCKS) for n in (draws, loop_draws)), strict=True):
         start = time.perf_counter()
-        fast |= zip(many, in_processes(replicate, many.tolist()), strict=True)
+        fast |= zip(many, in_processes(strategies, many.tolist()), strict=True)
         fast_times.append((time.perf_counter() - start) / len(many))
         start = time.perf_counter()
         slow |= {seed: loop(seed) for seed in few}
         slow_times.append((time.perf_counter() - start) / len(few))
-        say(f"replicates {fast_times[-1]:.2f} s a draw, loop {slow_times[-1]:.2f} s a draw")
+        say(f"NumPy {fast_times[-1]:.2f} s a draw, TensorFlow {slow_times[-1]:.2f} s a draw")
     return fast_times, slow_times, fast, slow
 
 
@@ -138,11 +118,11 @@ def report(
     ratios = [s / f for s, f in zip(slow_times, fast_times, strict=True)]
     timing = [
         (
-            "`alhelpers.evidence.replicate`, start of its processes included",
+            "NumPy's model, a process for each core, their start included",
             str(len(fast)),
             spread(fast_times, 2),
         ),
-        ("a loop over `ActiveLearner`", str(len(slow)), spread(slow_times, 2)),
+        ("TensorFlow's model, in one process", str(len(slow)), spread(slow_times, 2)),
     ]
     same = []
     for query in STRATEGIES:
@@ -163,12 +143,12 @@ images. Median (smallest–largest) over {BLOCKS} blocks, in turns:
 
 {table(("", "draws", "seconds a draw"), timing)}
 
-The replicates are **{spread(ratios, 1)} times as fast** as the loop.
+NumPy's are **{spread(ratios, 1)} times as fast**.
 
 Accuracy in percent at 400 labels on the {len(slow)} draws that both did, and the share of rounds after which
 both have the same accuracy:
 
-{table(("strategy", "replicates", "loop", "rounds equal"), same)}
+{table(("strategy", "NumPy", "TensorFlow", "rounds equal"), same)}
 
 Where they differ, rounding has sent a run another way.
 
@@ -189,8 +169,8 @@ Exponents over the last step (1 is linear): late round {slopes[0]:.2f}, whole lo
 def main() -> None:
     """Parse the command line, measure, and write the results."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--draws", type=positive, default=100, help="of the replicates (default 100)")
-    parser.add_argument("--loop-draws", type=positive, default=10, help="of the loop (default 10)")
+    parser.add_argument("--draws", type=positive, default=100, help="with NumPy (default 100)")
+    parser.add_argument("--loop-draws", type=positive, default=10, help="with TensorFlow (default 10)")
     parser.add_argument("--pool", type=int, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.pool:

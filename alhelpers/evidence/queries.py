@@ -1,19 +1,19 @@
 """Queries of the experiments: which unlabelled images to ask about next."""
 
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 from scipy.cluster.vq import kmeans2
 from scipy.linalg import eigh
 
+from alhelpers.data import scale
+from alhelpers.learner import ActiveLearner
 from alhelpers.queries import entropy, least_confident, margin
 
 # A cold start: how many labels, how many principal components its clusters are found in, and how many
 # neighbours say how typical an image is (20 in the paper).
 N_COLD, N_COMPONENTS, N_NEIGHBOURS = 50, 50, 20
-
-
-UNCERTAINTY = {"least confident": least_confident, "margin": margin, "entropy": entropy}
 
 
 def badge(x: np.ndarray, proba: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -74,4 +74,41 @@ def typical(x: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     return np.array(chosen)
 
 
-QUERIES = ("random", *UNCERTAINTY, "badge", "typical, then margin")
+# A query puts the images to ask about next first, when n more are wanted, and returns how many it chose.
+Query = Callable[[ActiveLearner, int, np.random.Generator], int]
+
+
+def _lowest(measure: Callable[[np.ndarray], np.ndarray]) -> Query:
+    def query(learner: ActiveLearner, n: int, rng: np.random.Generator) -> int:
+        if len(learner.labeled):  # before, the model knows nothing
+            learner.lowest_first(measure)
+        return n
+
+    return query
+
+
+def _badge(learner: ActiveLearner, n: int, rng: np.random.Generator) -> int:
+    if len(learner.labeled):
+        x = scale(learner.data.x_pool[learner.unlabeled])
+        learner.ask_first(badge(x, learner.predict_proba(learner.unlabeled), n, rng))
+    return n
+
+
+def _typical_then_margin(learner: ActiveLearner, n: int, rng: np.random.Generator) -> int:
+    n_typical = min(N_COLD, learner.data.n_pool)
+    if not len(learner.labeled):
+        learner.ask_first(typical(scale(learner.data.x_pool), n_typical, rng))
+    if len(learner.labeled) >= n_typical:
+        learner.lowest_first(margin)
+        return n
+    return min(n, n_typical - len(learner.labeled))  # what comes after them is in no order yet
+
+
+QUERIES: dict[str, Query] = {
+    "random": lambda learner, n, rng: n,  # the pool is in random order
+    "least confident": _lowest(least_confident),
+    "margin": _lowest(margin),
+    "entropy": _lowest(entropy),
+    "badge": _badge,
+    "typical, then margin": _typical_then_margin,
+}

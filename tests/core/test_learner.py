@@ -4,11 +4,10 @@ from functools import partial
 
 import numpy as np
 import pytest
-from conftest import BAND
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alhelpers import ActiveLearner, Dataset, History, article, load_mnist, model_numpy
+from alhelpers import ActiveLearner, Dataset, History, load_mnist
 from alhelpers.evidence import Converged
 from alhelpers.queries import margin
 
@@ -26,50 +25,6 @@ def small():
     x = rng.integers(0, 60, (60, 4, 4), dtype=np.uint8)
     x[np.arange(60), y, :] += 150
     return ActiveLearner(Dataset(x[:40], y[:40], x[40:], y[40:]))
-
-
-def run_article(learner):
-    """The article's experiment from start to end, as the notebooks run it; the history of all its fits."""
-    learner.reset()
-    learner.label_manually(4000)
-    learner.fit("ground_truth", verbose=False)
-    rows = list(learner.history)
-    learner.reset()
-    learner.label_manually(400)
-    learner.fit("random", verbose=False)
-    rows += learner.history
-    learner.reset()
-    for _ in range(40):
-        learner.label_manually(10)
-        learner.fit("active", verbose=False)
-        learner.least_confident_first()
-    naive = learner.copy()
-    naive.auto_label(3600)
-    naive.fit("naive_auto", verbose=False)
-    rows.append(naive.history[-1])
-    for _ in range(360):
-        learner.most_confident_first()
-        learner.auto_label(10)
-        learner.fit("auto", verbose=False)
-    return History(rows + list(learner.history))
-
-
-def test_the_article_s_figures(learner):
-    history = run_article(learner)
-    last = {stage: history.stage(stage)[-1].accuracy for stage in history.column("stage")}
-    published = {row.stage: row.accuracy for row in article.RESULTS} | {"naive_auto": 0.8975}
-    assert last == pytest.approx(published, abs=BAND + 1e-9)
-    active, auto = history.stage("active"), history.stage("auto")
-    assert active[0].accuracy == pytest.approx(0.38, abs=BAND + 1e-9)
-    assert auto[0].accuracy == pytest.approx(0.8975, abs=BAND + 1e-9)
-    assert list(active.column("n_labels")) == list(range(10, 401, 10))
-    assert list(auto.column("n_labels")) == list(range(410, 4001, 10))
-
-
-def test_numpy_alone_gives_every_accuracy_and_every_number_of_steps_too(learner):
-    other = run_article(ActiveLearner(learner.data, model=model_numpy.SoftmaxRegression))
-    for fit, same in zip(run_article(learner), other, strict=True):
-        assert fit == same, "the first fit that differs"
 
 
 def test_curves_never_fall_and_every_fit_waits_for_its_patience(learner):
@@ -340,3 +295,10 @@ def test_history_is_a_tidy_table(small):
     shown = history._repr_mimebundle_()
     assert shown[History.MIME] == [row._asdict() for row in history]
     assert "one" in shown["text/plain"]
+
+
+def test_an_image_asked_about_twice_is_refused(small):
+    small.ask_first(np.array([5, 2]))
+    assert small.unlabeled[:4].tolist() == [5, 2, 0, 1]
+    with pytest.raises(ValueError, match="of 3 positions some are the same; give each image once"):
+        small.ask_first(np.array([1, 2, 1]))

@@ -1,0 +1,48 @@
+"""The article's model with changes too small to see."""
+
+import numpy as np
+
+from alhelpers.model_numpy import SoftmaxRegression
+
+
+class Divided(SoftmaxRegression):
+    """Divides by the number of images where the article multiplies by 1/n."""
+
+    def slope(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+        """As for the article's model, but for the last bit."""
+        proba[y, np.arange(len(y))] -= 1
+        return np.ascontiguousarray((proba / self.number(len(y))).T)
+
+
+class Double(SoftmaxRegression):
+    """Calculates with numbers of 64 bits."""
+
+    number = np.float64
+
+    def fit(self, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
+        """As for the article's model."""
+        return super().fit(x.astype(self.number), y, x_test.astype(self.number), y_test)
+
+
+def shuffled(seed: int, kind: type[SoftmaxRegression] = SoftmaxRegression) -> type[SoftmaxRegression]:
+    """The model, but it sums the same images in another order in every fit."""
+    rng = np.random.default_rng(seed)
+
+    class Shuffled(kind):
+        def fit(self, x: np.ndarray, y: np.ndarray, *test: np.ndarray) -> np.ndarray:
+            order = rng.permutation(len(y))
+            return super().fit(x[order], y[order], *test)
+
+    return Shuffled
+
+
+def nudged(seed: int, kind: type[SoftmaxRegression] = SoftmaxRegression) -> type[SoftmaxRegression]:
+    """The model, but its weights start at about 0.000 000 1 instead of zero."""
+
+    class Nudged(kind):
+        def reset(self) -> None:
+            super().reset()
+            nudge = np.random.default_rng(seed).normal(0, 1e-7, self.weights.shape)
+            self.weights += nudge.astype(self.number)
+
+    return Nudged

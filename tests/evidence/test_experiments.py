@@ -1,0 +1,224 @@
+"""The committed results are what the experiments give."""
+
+import sys
+from collections import Counter
+from itertools import pairwise
+
+import numpy as np
+import pytest
+import scipy
+
+from alhelpers.data import N_DRAWS
+from alhelpers.evidence import __main__ as command
+from alhelpers.evidence import experiments as evidence
+from alhelpers.evidence import table
+from alhelpers.evidence.draws import draw, with_wrong_labels
+from alhelpers.evidence.forecasts import FORECASTS
+from alhelpers.evidence.processes import SAME_KERNELS
+from alhelpers.evidence.table import Results, Row
+from alhelpers.stopping import NET_RIGHT
+
+
+@pytest.fixture(scope="module")
+def committed():
+    return Results(table.read())
+
+
+def test_every_experiment_has_all_its_draws(committed):
+    assert committed.distinct("experiment") == list(evidence.EXPERIMENTS)
+    seeds = {}
+    for row in committed.rows:
+        seeds.setdefault(row._replace(draw=None, n_labels=None, value=None), set()).add(row.draw)
+    for row, found in seeds.items():
+        assert found == set(range(N_DRAWS)[: evidence.FEWER.get(row.experiment)]), row
+    assert max(Counter(row._replace(value=None) for row in committed.rows).values()) == 1, (
+        "a figure stands twice"
+    )
+
+
+# Tuning takes longer than all others together, and has draws 0 to 19 only.
+@pytest.mark.parametrize(("draw", "left_out"), [(3, ("tuning",)), (42, ("tuning", "batch size"))])
+def test_a_draw_computed_anew_gives_the_committed_figures(draw, left_out, committed):
+    experiments = [name for name in evidence.EXPERIMENTS if name not in left_out]
+    same_arithmetic = SAME_KERNELS and (np.__version__, scipy.__version__) == evidence.MADE_WITH
+    mine = [row for row in committed.rows if row.draw == draw and row.experiment in experiments]
+    before, fresh = (
+        {row._replace(value=None): row.value for row in rows if row.measure != "seconds"}
+        for rows in (mine, evidence.compute(experiments, [draw]))
+    )
+    if same_arithmetic:
+        assert fresh == before
+    else:  # other versions and processors round differently, and a query makes much of little
+        accuracies = [row for row in before if row.measure == "accuracy" and row in fresh]
+        assert len(accuracies) > 0.99 * sum(row.measure == "accuracy" for row in before)
+        assert all(fresh[row] == pytest.approx(before[row], abs=0.1) for row in accuracies)
+
+
+def test_the_settings_used_are_those_that_the_tuning_draws_prefer(committed):
+    tuning = committed.select(experiment="tuning")
+    mean = {
+        (query, C): tuning.last(query=query, C=C, batch_size=10, variant="").mean()
+        for query in tuning.distinct("query")
+        for C in tuning.distinct("C", variant="", refitted=None)
+    }
+    assert max(mean, key=mean.get) == (evidence.BETTER.query, evidence.BETTER.C)
+
+    def best(variant):
+        settings = tuning.distinct("setting", variant=variant)
+        return max(settings, key=lambda setting: tuning.last(variant=variant, setting=setting).mean())
+
+    assert best("self-training") == evidence.BEST_CONFIDENCE
+    assert best("spreading") == 0.9  # the default of spread_labels
+
+
+def test_the_forecast_is_the_narrowest_that_held_in_95_of_100_tuning_draws_wherever_it_was_scored(committed):
+    tried = committed.select(experiment="forecasts")
+
+    def mean(forecast, measure):
+        return np.mean(tried.curves(variant=forecast, measure=measure)[1], axis=0)
+
+    held = [name for name in FORECASTS if min(mean(name, "held")) >= 0.95]
+    narrowest = min(held, key=lambda name: mean(name, "width").mean())
+    assert narrowest == f"stop set: {NET_RIGHT.low:g} to {NET_RIGHT.high:g} of the answers changed"
+
+
+def test_every_query_meets_the_same_wrong_labels_and_more_of_them_of_a_higher_share():
+    images = draw(5)
+    right = images.data.y_pool
+
+    def labels(share, of=images):
+        return with_wrong_labels(of, share).data.y_pool
+
+    few, many = labels(0.1), labels(0.5)
+    wrong = few != right
+    assert 0.08 < wrong.mean() < 0.12
+    assert 0.47 < (many != right).mean() < 0.53
+    np.testing.assert_array_equal(few[wrong], many[wrong])
+    np.testing.assert_array_equal(few, labels(0.1))
+    assert (with_wrong_labels(images, 0.1).data.y_test == images.data.y_test).all()
+    # Every other class as often, whatever the right one is.
+    shift = np.bincount((labels(1).astype(int) - right) % 10, minlength=10)
+    assert shift[0] == 0
+    assert (np.abs(shift[1:] - 4000 / 9) < 100).all()
+    assert (labels(0) == right).all()
+    other = labels(0.1, images._replace(seed=6)) != right
+    assert (other != wrong).any()
+    with pytest.raises(ValueError, match="the share of wrong labels is 5; give a number from 0 to 1"):
+        with_wrong_labels(images, 5)
+
+
+def test_right_labels_are_learned_from_alike_in_every_experiment(committed):
+    for query, C, experiment in (
+        ("margin", 0.1, "better recipe"),
+        ("least confident", None, "article recipe"),
+    ):
+        n_labels, right = committed.curves(experiment="label noise", query=query, C=C, wrong_labels=0)
+        assert n_labels.tolist() == list(range(50, 401, 50))
+        _, same = committed.curves(experiment=experiment, query=query, C=C, batch_size=10)
+        np.testing.assert_array_equal(right, same[:, 4::5])
+        wrong = committed.last(experiment="label noise", query=query, C=C, wrong_labels=0.2)
+        assert (wrong < right[:, -1]).mean() > 0.95
+
+
+def test_rules_stop_at_the_accuracy_that_the_model_had_there(committed):
+    stopping = committed.select(experiment="stopping", query="margin")
+    for wrong in (0, 0.1):
+        some = stopping.select(wrong_labels=wrong)
+        numbers, curve = some.curves()
+        rules = [some.select(variant="stop set apart", setting=kappa) for kappa in evidence.KAPPAS]
+        stops = [
+            [rule.values(measure=f"{what} when settled") for what in ("labels", "accuracy")] for rule in rules
+        ]
+        for (sooner, worse), (later, better) in pairwise(stops):
+            assert (np.nan_to_num(sooner, nan=np.inf) <= np.nan_to_num(later, nan=np.inf)).all()
+            assert worse.mean() < better.mean()
+        for n_labels, accuracy in stops:
+            for row, (n, value) in zip(curve, zip(n_labels, accuracy, strict=True), strict=True):
+                if np.isnan(n) or n in numbers:
+                    assert value == row[-1 if np.isnan(n) else list(numbers).index(n)]
+
+
+def test_a_rule_that_did_not_stop_has_no_number_of_labels():
+    never = {"draw": 0, "measure": "labels when settled", "setting": 1.0}
+    found = Results([Row("stopping", **never | {"draw": 1}, value=1000), Row("stopping", **never)])
+    np.testing.assert_array_equal(found.values(measure="labels when settled"), [np.nan, 1000])
+
+
+def test_rows_that_leave_open_what_is_meant_are_refused():
+    rows = [Row("a", 0, batch_size=size, n_labels=10, value=0.5) for size in (10, 400)]
+    with pytest.raises(ValueError, match="rows differ in batch_size, 10 and 400; say which"):
+        Results(rows).last(experiment="a")
+    with pytest.raises(KeyError, match="batch_size = 5"):
+        Results(rows).last(batch_size=5)
+    rows = [Row("a", 0, n_labels=n, value=n / 100) for n in (20, 10)]
+    assert Results(rows).last().tolist() == [0.2]
+    assert Results(rows).at(10).tolist() == [0.1]
+    with pytest.raises(ValueError, match="several rows; say with which n_labels"):
+        Results(rows).values(experiment="a")
+    with pytest.raises(ValueError, match="draw 1 has fits at other numbers of labels than draw 0"):
+        Results([*rows, rows[0]._replace(draw=1)]).curves()
+
+
+def a_package(folder):
+    (folder / "evidence").mkdir(parents=True)
+    (folder / "SHA256SUMS").touch()
+    return folder
+
+
+def test_some_experiments_computed_anew_leave_the_others_as_they_were(tmp_path, monkeypatch):
+    old = [
+        Row("judges", 0, n_labels=10, value=0.1),
+        Row("pseudo-labelling", 0, n_labels=10, value=0.2),
+        Row("pseudo-labelling", 1, n_labels=10, value=0.4),
+        Row("test images", 0, n_labels=10, value=0.5),
+    ]
+    file = a_package(tmp_path) / table.FILE
+    table.write(old, tmp_path)
+    new = {
+        "stopping": [Row("stopping", 0, n_labels=10, value=0.6)],
+        "pseudo-labelling": [Row("pseudo-labelling", 0, query="b", n_labels=10, value=0.8)],
+    }
+    monkeypatch.setattr(
+        evidence, "compute", lambda names, draws: [row for name in names for row in new[name]]
+    )
+    evidence.renew(["stopping"], range(1), tmp_path)
+    assert list(table.read(tmp_path)) == [*old, *new["stopping"]]
+    evidence.renew(["stopping", "pseudo-labelling"], range(1), tmp_path)
+    assert list(table.read(tmp_path)) == [old[0], *new["pseudo-labelling"], old[3], *new["stopping"]]
+    file.write_bytes(b"")
+    with pytest.raises(OSError, match="is damaged"):
+        evidence.renew(["stopping"], range(1), tmp_path)
+    assert file.read_bytes() == b""
+
+
+def test_an_unknown_experiment_ends_in_one_sentence(monkeypatch):
+    monkeypatch.setattr(sys, "argv", ["evidence", "stopping", "stoping"])
+    monkeypatch.setattr(evidence, "renew", lambda names: pytest.fail("computed"))
+    with pytest.raises(
+        SystemExit, match="there is no experiment 'stoping'; give any of rounding, article"
+    ) as end:
+        command.main()
+    assert "\n" not in str(end.value)
+
+
+def test_results_are_asked_for_by_experiment_and_draw():
+    some = evidence.results(["judges", "tuning"], range(53, 56))
+    assert {row.experiment for row in some.rows} == {"judges", "tuning"}
+    assert {row.draw for row in some.rows if row.experiment == "judges"} == {53, 54, 55}
+    # What settled the recipe does not depend on the draws that it is scored on.
+    assert {row.draw for row in some.rows if row.experiment == "tuning"} == set(range(20))
+    with pytest.raises(ValueError, match="holds draws 0 to 99, not all of 99 to 101; set recompute = True"):
+        evidence.results(["judges"], range(99, 102))
+
+
+def test_a_results_file_is_written_whole_and_always_alike(tmp_path):
+    rows = [
+        Row("a", 3, "b, with a comma", refitted=False, n_labels=10, value=0.125),
+        Row("a", 3, C=0.1, batch_size=10, setting=0.5, measure="labels when settled"),
+    ]
+    one, two = (a_package(tmp_path / name) for name in ("one", "two"))
+    for folder in (one, two):
+        table.write(rows, folder)
+    assert (one / table.FILE).read_bytes() == (two / table.FILE).read_bytes()
+    assert list(table.read(one)) == rows
+    assert sorted(path.name for path in one.rglob("*")) == ["SHA256SUMS", "evidence", "results.csv.gz"]
