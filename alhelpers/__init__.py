@@ -20,13 +20,12 @@ _HOME = {
     "Labeler": "labelling.widget",
     "Ledger": "labelling.ledger",
     "SimulatedPerson": "labelling.oracle",
-    "SoftmaxRegression": "model",
     "check_parameters": "parameters",
     "load_images": "labelling.images",
     "load_mnist": "data",
 }
 _MODULES = {"article", "data", "evidence", "learner", "model", "parameters", "plots"}
-__all__ = sorted([*_HOME, "article", "evidence", "plots", "progress"])
+__all__ = sorted([*_HOME, "SoftmaxRegression", "article", "evidence", "plots", "progress"])
 
 if TYPE_CHECKING:
     from alhelpers import article, evidence, plots
@@ -41,6 +40,10 @@ if TYPE_CHECKING:
 
 
 def __getattr__(name: str) -> object:
+    if name == "SoftmaxRegression":
+        from alhelpers.models import ENGINES, engine
+
+        return importlib.import_module(ENGINES[engine()]).SoftmaxRegression
     if name in _HOME:
         return getattr(importlib.import_module(f"alhelpers.{_HOME[name]}"), name)
     if name in _MODULES:

@@ -1,11 +1,6 @@
 """What the article published, so that it can be held beside what a run gives."""
 
-import platform
 from typing import NamedTuple
-
-# The figures were tried on x86-64; elsewhere arithmetic may round differently (see the README).
-EXACT = platform.machine().lower() in {"x86_64", "amd64"}
-BAND = 0.0 if EXACT else 0.05
 
 
 class Published(NamedTuple):

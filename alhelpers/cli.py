@@ -15,8 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from alhelpers.running.notebooks import Outcome
-    from alhelpers.running.plan import Plan
-    from alhelpers.running.store import Store, Tally
 
 _COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], tuple]] = {}
 """Of each command: the function that does it, and its arguments."""
@@ -81,16 +79,18 @@ def _out(default: str) -> tuple:
 @_command("run", _NOTEBOOKS, _JOBS, _out("build/run"))
 def _run_notebooks(options: argparse.Namespace) -> int:
     """Execute the notebooks into a folder and compare with the article."""
-    from alhelpers import article
+    from alhelpers import article, models
     from alhelpers.running import notebooks
     from alhelpers.running.progress import NotebookProgress
 
-    given = _existing(options.notebooks)
+    engine, given = models.engine(), _existing(options.notebooks)
     with NotebookProgress(len(given)) as progress:
         outcomes = notebooks.run_notebooks(given, options.out, options.jobs, progress)
     rows = notebooks.read_history(options.out / "history.csv")
     print(f"\n{article.table({row['stage']: row['accuracy'] for row in rows})}\n")
-    print(f"Executed notebooks, figures/ and history.csv ({len(rows)} fits) are in {options.out}")
+    print(
+        f"Executed notebooks, figures/ and history.csv ({len(rows)} fits, by {engine}) are in {options.out}"
+    )
     return _exit_code(outcomes)
 
 
@@ -140,6 +140,7 @@ def _sweep_notebook(options: argparse.Namespace) -> int:
             f"a sweep needs {' and '.join(missing)}, which the tutorial does not; "
             "install what is missing with: pip install -e '.[sweep]'"
         )
+    from alhelpers.running import terminal
     from alhelpers.running.plan import SweepError, make_plan, parse_assignments, read_grid
     from alhelpers.running.store import Store
 
@@ -151,10 +152,28 @@ def _sweep_notebook(options: argparse.Namespace) -> int:
         raise SweepError(f"{name} is given by -p and by {options.grid}; keep one of them")
     plan, store = make_plan(options.notebook, from_file | grid), Store(options.out)
     if options.dry_run:
-        _print_plan(plan, store, options.rerun_failed)
+        terminal.print_plan(plan, store, options.rerun_failed)
         return 0
     with store:
-        return _do_sweep(options, plan, store)
+        return terminal.sweep(
+            plan, store, options.scheduler, options.jobs, options.rerun_failed, options.timeout
+        )
+
+
+@_command("exact", _out("build/exact"))
+def _compare_engines(options: argparse.Namespace) -> int:
+    """Run the article's 403 fits with TensorFlow and with NumPy alone, and compare with the notebooks'."""
+    from alhelpers.running import exact, notebooks
+
+    if exact.check(notebooks.NOTEBOOKS, options.out):
+        print(f"Exact on this machine; every fit is in {options.out}")
+        return 0
+    print(
+        "alhelpers: not exact on this machine; please report the first difference with what "
+        "`alhelpers doctor` says of it",
+        file=sys.stderr,
+    )
+    return 1
 
 
 @_command("doctor")
@@ -198,78 +217,6 @@ def _exit_code(outcomes: Sequence[Outcome]) -> int:
     for outcome in failed:
         print(f"alhelpers: {outcome.name} failed at {outcome.error}", file=sys.stderr)
     return 1 if failed else 0
-
-
-def _print_plan(plan: Plan, store: Store, rerun_failed: bool) -> None:
-    from alhelpers.running.store import what_is_missing
-
-    store.check()
-    print(f"{_counted(len(plan.runs))} of {plan.notebook}")
-    for name in plan.runs[0].parameters:
-        values = list(dict.fromkeys(planned.parameters[name] for planned in plan.runs))
-        shown = values if len(values) <= 8 else [*values[:4], "…", values[-1]]
-        count = f"  ({len(values)} values)" if len(values) > 1 else ""
-        print(f"  {name:<18}{', '.join(map(str, shown))}{count}")
-    pending, tally = what_is_missing(plan, store, rerun_failed)
-    there = f"{tally.done:,} done and {tally.failed:,} failed in {store.folder} already"
-    print(f"{there}, {len(pending):,} would run")
-
-
-def _do_sweep(options: argparse.Namespace, plan: Plan, store: Store) -> int:
-    """Run what is missing; however that ends, write the results of what is there, and say how it was."""
-    from alhelpers.running import kernels, summary, sweep
-    from alhelpers.running.plan import SweepError
-    from alhelpers.running.progress import SweepProgress
-
-    if not (kernels.CAN_FORK or options.scheduler):
-        print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
-    why, code = "", 0
-    with SweepProgress(plan) as progress:
-        try:
-            sweep.run_sweep(
-                plan, store, options.scheduler, options.jobs, options.rerun_failed, progress, options.timeout
-            )
-        except KeyboardInterrupt:
-            why, code = "stopped", 130
-        except SweepError as problem:
-            why, code = str(problem), 2
-        except OSError as problem:
-            where = problem.filename or store.folder
-            why, code = f"cannot write to {where}: {problem.strerror or problem}", 2
-    tally = progress.tally
-    if not why:
-        summary.write_results(plan, store)
-        return _tell(tally, store)
-    if tally.ended:
-        why += f"; {tally.ended:,} of {_counted(tally.planned)} are there"
-        try:
-            summary.write_results(plan, store)
-            why += " and their results written"
-        except (OSError, SweepError) as problem:
-            why += f", without their results ({problem})"
-        why += "; the same command goes on from them"
-    print(f"alhelpers: {why}", file=sys.stderr)
-    return code
-
-
-def _tell(tally: Tally, store: Store) -> int:
-    """Say how a sweep that has ended by itself went; return its exit code."""
-    print(
-        f"{tally.done:,} of {_counted(tally.planned)} done ({tally.earlier:,} were there before), "
-        f"{tally.failed:,} failed; see summary.html, results.csv and results.parquet in {store.folder}"
-    )
-    if others := len(store.known()) - tally.planned:
-        print(f"{_counted(others)} of other sweeps in {store.folder} are not in these results")
-    if tally.failed:
-        print(
-            f"alhelpers: {tally.failed:,} failed; summary.html says why, and --rerun-failed does them again",
-            file=sys.stderr,
-        )
-    return 1 if tally.failed else 0
-
-
-def _counted(n: int) -> str:
-    return f"{n:,} run{'' if n == 1 else 's'}"
 
 
 if __name__ == "__main__":

@@ -1,10 +1,32 @@
 """What an `ActiveLearner` can train: the article's model, another, or a classifier like scikit-learn's."""
 
 import copy
+import os
 from collections.abc import Callable
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Protocol
 
 import numpy as np
+
+from alhelpers.errors import UserError
+
+ENGINES = {"tensorflow": "alhelpers.model", "numpy": "alhelpers.model_numpy"}
+"""The article's model twice, with the same figures: where each `SoftmaxRegression` is."""
+
+
+def engine() -> str:
+    """Which of ENGINES is at work: ALHELPERS_ENGINE says, else TensorFlow where it is installed.
+
+    Raises UserError if the variable names none of them, or TensorFlow where it is not installed.
+    """
+    installed = find_spec("tensorflow") is not None
+    name = os.environ.get("ALHELPERS_ENGINE") or ("tensorflow" if installed else "numpy")
+    if name not in ENGINES:
+        raise UserError(f"ALHELPERS_ENGINE is {name!r}; give {' or '.join(ENGINES)}, or unset it")
+    if name == "tensorflow" and not installed:
+        raise UserError("ALHELPERS_ENGINE is 'tensorflow', which is not installed; give numpy, or unset it")
+    return name
 
 
 class Model(Protocol):
@@ -63,9 +85,8 @@ def make_model(
     """
     settings = {name: value for name, value in settings.items() if value is not None}
     if model is None:
-        from alhelpers.model import SoftmaxRegression  # TensorFlow, for whoever needs it
-
-        return SoftmaxRegression(n_features, n_classes, **settings)
+        article = import_module(ENGINES[engine()]).SoftmaxRegression
+        return article(n_features, n_classes, **settings)
     if settings:
         given = " and ".join(f"{name} {value!r}" for name, value in settings.items())
         raise ValueError(f"{given}: the model given would not use it; set it where that model is made")

@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from alhelpers.article import BAND, EXACT  # noqa: F401 - tests take them from here
 from alhelpers.running import notebooks as run
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start as well: the

@@ -200,7 +200,9 @@ def _serve() -> None:
     os.environ |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     os.environ["PYDEVD_DISABLE_FILE_VALIDATION"] = "1"  # or ipykernel's debugger warns of frozen modules
 
-    for name in _PRELOADED:
+    from alhelpers.models import ENGINES, engine  # NumPy reads the environment when it is imported
+
+    for name in (*_PRELOADED, ENGINES[engine()]):
         importlib.import_module(name)
     if len(os.listdir("/proc/self/task")) > 1:
         sys.exit("an import has started a thread, so no kernel can be forked")

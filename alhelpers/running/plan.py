@@ -62,8 +62,7 @@ class SweepError(UserError):
 def parse_values(name: str, text: str) -> list[Value]:
     """The values in "5,10,20", "0:20" (0 to 19), "0:100:10" or "None,0:3". Raises SweepError."""
     values: list[Value] = []
-    for part in text.split(","):
-        part = part.strip()
+    for part in _split(text):
         if re.fullmatch(r"-?\d+:-?\d+(:\d+)?", part):
             bounds = [int(bound) for bound in part.split(":")]
             if len(bounds) == 3 and bounds[2] == 0:
@@ -74,6 +73,11 @@ def parse_values(name: str, text: str) -> list[Value]:
     if not values:
         raise SweepError(f"{name}={text} has no values; give a list like 5,10,20 or a range like 0:20")
     return values
+
+
+def _split(text: str) -> list[str]:
+    """What stands between commas; a comma that belongs to a value has a backslash before it."""
+    return [part.strip().replace("\\,", ",") for part in re.split(r"(?<!\\),", text)]
 
 
 def _parse_scalar(text: str) -> Value:
@@ -101,14 +105,24 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Given]:
 
 
 def read_grid(path: Path) -> dict[str, Given]:
-    """The grid of a YAML file of names with a value, a list, or text as in `parse_values`.
+    """The grid of a YAML file of names with a value, a list, or a range as in `parse_values`.
 
     Raises SweepError if the file cannot be read as such.
     """
     import yaml
 
+    class Loader(yaml.BaseLoader):
+        """Every value as the text it is: YAML 1.1 would read 1:20 as 80, 007 as 7 and "no" as False."""
+
+        def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict:
+            names = [key.value for key, _ in node.value]
+            for name in names:
+                if names.count(name) > 1:
+                    raise SweepError(f"the grid {path} has {name!r} twice; give all its values in one list")
+            return super().construct_mapping(node, deep)
+
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader)
     except (OSError, UnicodeDecodeError) as problem:
         reason = getattr(problem, "strerror", None) or first_line(problem)
         raise SweepError(f"cannot read the grid {path}: {reason}") from None
@@ -116,7 +130,14 @@ def read_grid(path: Path) -> dict[str, Given]:
         raise SweepError(f"the grid {path} is no YAML: {first_line(problem)}") from None
     if not isinstance(content, dict) or not content:
         raise SweepError(f"the grid {path} has no parameters; write lines like `batch_size: [5, 10, 20]`")
-    return {str(name): given if isinstance(given, str | list) else [given] for name, given in content.items()}
+    for name, given in content.items():
+        values = given if isinstance(given, list) else [given]
+        if any(not isinstance(value, str) for value in values):
+            raise SweepError(
+                f"the grid {path} has a list or names within {name!r}; give values, or one list of them"
+            )
+        content[name] = values
+    return content
 
 
 def make_plan(notebook: Path, grid: Mapping[str, Given]) -> Plan:
@@ -140,6 +161,7 @@ def make_plan(notebook: Path, grid: Mapping[str, Given]) -> Plan:
     defaults = {name: default for name, (_, default) in declared.items()}
     source = _canonical_source(content)
     digest, package = hashlib.sha256(source.encode()).hexdigest(), package_version()
+    declarations = _parameters_cell(notebook, content).source
     checks_itself = any("check_parameters()" in cell.source for cell in content.cells)
     runs = []
     for combination in itertools.product(*columns.values()):
@@ -147,7 +169,7 @@ def make_plan(notebook: Path, grid: Mapping[str, Given]) -> Plan:
         if checks_itself:
             # What the notebook would refuse is refused here, before the first run.
             try:
-                check_parameters({"__annotations__": declared, **parameters})
+                check_parameters({"In": ["", declarations], **parameters})
             except ParameterError as problem:
                 raise SweepError(str(problem)) from None
         identity = json.dumps([digest, package, parameters], sort_keys=True)
@@ -170,13 +192,17 @@ def _read_notebook(path: Path) -> nbformat.NotebookNode:
     return content
 
 
-def _declared_parameters(path: Path, content: nbformat.NotebookNode) -> dict[str, Declared]:
-    """Every parameter with a plain value. One with another (a list, a sum) stays as the notebook has it."""
+def _parameters_cell(path: Path, content: nbformat.NotebookNode) -> nbformat.NotebookNode:
     cell = next((cell for cell in content.cells if "parameters" in cell.metadata.get("tags", ())), None)
     if cell is None:
         raise SweepError(f'{path} has no cell tagged "parameters", so there is nothing to vary')
+    return cell
+
+
+def _declared_parameters(path: Path, content: nbformat.NotebookNode) -> dict[str, Declared]:
+    """Every parameter with a plain value. One with another (a list, a sum) stays as the notebook has it."""
     try:
-        statements = ast.parse(cell.source).body
+        statements = ast.parse(_parameters_cell(path, content).source).body
     except SyntaxError as problem:
         raise SweepError(f"the parameters cell of {path} is no Python: {problem.msg}") from None
     declared = {}
@@ -227,7 +253,7 @@ def _is_plain(value: object) -> bool:
 def _check_values(name: str, given: Given, declared: Declared, notebook: str) -> list[Value]:
     """The values as the declared type, each once."""
     if isinstance(given, str):
-        given = given.split(",") if declared.types == (str,) else parse_values(name, given)
+        given = _split(given) if declared.types == (str,) else parse_values(name, given)
     values: list[Value] = []
     for part in given:
         if isinstance(part, str) and str not in declared.types:
@@ -261,7 +287,7 @@ def _canonical_source(content: nbformat.NotebookNode) -> str:
             {
                 "cell_type": cell.cell_type,
                 "id": f"cell-{number}",
-                "metadata": {"tags": cell.metadata["tags"]} if "tags" in cell.metadata else {},
+                "metadata": {"tags": ["parameters"] if "parameters" in cell.metadata.get("tags", ()) else []},
                 "source": cell.source,
                 **({"outputs": [], "execution_count": None} if cell.cell_type == "code" else {}),
             }

@@ -112,8 +112,11 @@ def what_is_missing(plan: Plan, store: Store, rerun_failed: bool = False) -> tup
     return pending, Tally(len(plan.runs), len(status) - failed, failed, len(status))
 
 
-def write_tables(plan: Plan, store: Store) -> None:
-    """Write results.csv and results.parquet: a row for each fit of each run of the plan that is done."""
+def write_tables(plan: Plan, store: Store) -> int:
+    """Write results.csv and results.parquet: a row for each fit of each run of the plan that is done.
+
+    Returns how many runs are done and showed no fit.
+    """
     import pyarrow
     import pyarrow.parquet
 
@@ -129,7 +132,9 @@ def write_tables(plan: Plan, store: Store) -> None:
         writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()
         batch: list[dict[str, Value]] = []
+        without = 0
         for planned, record in store.recorded(plan.runs):
+            without += record["status"] == DONE and not record["history"]
             for fit in record["history"] if record["status"] == DONE else ():
                 row = {"run": planned.id, **planned.parameters, **fit}
                 batch.append({name: _as(kind, row[name]) for name, kind in columns.items()})
@@ -139,6 +144,7 @@ def write_tables(plan: Plan, store: Store) -> None:
                 batch.clear()
         writer.writerows(batch)
         parquet.write_table(pyarrow.Table.from_pylist(batch, schema))
+    return without
 
 
 def _column_types(plan: Plan) -> dict[str, type]:

@@ -21,13 +21,15 @@ SEED = "seed"
 MOST_CURVES = 10
 
 
-def write_results(plan: Plan, store: Store) -> None:
+def write_results(plan: Plan, store: Store) -> int:
     """Write results.csv, results.parquet and summary.html for all runs of the plan that are there.
 
-    Reads one run at a time; each file appears whole. Raises SweepError if a run's record is damaged.
+    Returns how many runs are done and showed no fit. Reads one run at a time; each file appears whole. Raises
+    SweepError if a run's record is damaged.
     """
-    write_tables(plan, store)
+    without = write_tables(plan, store)
     atomic_write(store.folder / "summary.html", _page(plan, store))
+    return without
 
 
 def _page(plan: Plan, store: Store) -> str:

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Any
 
 import nbformat
 
+from alhelpers.models import engine
 from alhelpers.running import kernels, notebooks
 from alhelpers.running.notebooks import TIMEOUT, first_line
 from alhelpers.running.plan import Plan, PlannedRun, SweepError, Value, package_version
@@ -140,7 +141,7 @@ def _record(
 
 def _versions() -> dict[str, str]:
     """Of what a run's figures may depend on."""
-    found = {"python": platform.python_version()}
+    found = {"engine": engine(), "python": platform.python_version()}
     for name in ("numpy", "tensorflow", "tensorflow-cpu", "papermill"):  # either TensorFlow
         with contextlib.suppress(PackageNotFoundError):
             found[name] = version(name)
@@ -176,6 +177,7 @@ def _execute_here(
         while not all(future.done() for future in running):
             time.sleep(0.1)
             kernels.end_kernels()  # one that was about to start
+        kernels.ENDING.clear()
 
 
 # --- All runs, on a cluster ---

@@ -206,7 +206,7 @@ def test_tensorflow_may_crash_fail_or_differ_and_leaves_a_line(program, expected
     if "import os" in program and os.name != "posix":
         pytest.skip("Windows has no such signals")
     monkeypatch.setattr(doctor, "_FIRST_FIT", program)
-    assert expected in sentence(doctor.check_tensorflow)
+    assert expected in sentence(doctor.check_engine)
 
 
 def test_a_check_that_breaks_is_a_line_and_hides_no_other(monkeypatch, capsys):

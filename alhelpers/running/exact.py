@@ -1,0 +1,144 @@
+"""Whether "exact" holds on this machine: the article's fits, with each engine, beside the notebooks' own."""
+
+import csv
+import io
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from importlib.util import find_spec
+from itertools import zip_longest
+from pathlib import Path
+
+from alhelpers.data import Dataset, load_mnist
+from alhelpers.errors import UserError
+from alhelpers.files import atomic_write
+from alhelpers.learner import ActiveLearner, Fit, History
+from alhelpers.models import ENGINES, engine
+
+WITH_FITS = ("03_ground_truth", "05_random_labeling", "06_active_learning", "07_auto_labeling")
+"""Those whose outputs hold the fits that are compared."""
+
+
+def article_fits() -> list[Fit]:
+    """Every fit of the article, in the order of WITH_FITS, with the engine at work: 403 of them."""
+    learner = ActiveLearner(load_mnist())
+    rows: list[Fit] = []
+    for n, stage in ((learner.data.n_pool, "ground_truth"), (400, "random")):
+        learner.reset()
+        learner.label_manually(n)
+        learner.fit(stage, verbose=False)
+        rows += learner.history
+    learner = active_learner(40, learner.data)
+    naive = learner.copy()
+    naive.auto_label(len(naive.unlabeled))
+    naive.fit("naive_auto", verbose=False)
+    while len(learner.unlabeled):
+        learner.most_confident_first()
+        learner.auto_label(10)
+        learner.fit("auto", verbose=False)
+    history = learner.history
+    return [*rows, *history.stage("active"), naive.history[-1], *history.stage("auto")]
+
+
+def active_learner(rounds: int, data: Dataset) -> ActiveLearner:
+    """A learner after so many of the article's rounds of ten least confident images."""
+    learner = ActiveLearner(data)
+    for _ in range(rounds):
+        learner.label_manually(10)
+        learner.fit("active", verbose=False)
+        learner.least_confident_first()
+    return learner
+
+
+def committed_fits(folder: Path) -> list[Fit]:
+    """The same, from the outputs of the notebooks in a folder.
+
+    Raises UserError if a notebook is missing or holds no history.
+    """
+    rows = []
+    for name in WITH_FITS:
+        try:
+            cells = json.loads((folder / f"{name}.ipynb").read_text(encoding="utf-8"))["cells"]
+        except (OSError, ValueError, KeyError):
+            raise UserError(
+                f"{folder / name}.ipynb cannot be read; run this in a clone of the project"
+            ) from None
+        tables = [
+            output["data"][History.MIME]
+            for cell in cells
+            for output in cell.get("outputs", [])
+            if History.MIME in output.get("data", {})
+        ]
+        if not tables:
+            raise UserError(f"{name}.ipynb holds no history; `git checkout -- notebooks` brings it back")
+        rows += [Fit(**row) for table in tables for row in table]
+    return rows
+
+
+def first_difference(found: Iterable[Fit], expected: Iterable[Fit]) -> str | None:
+    """The first fit that is not as expected, in words; None if there is none."""
+    for number, (here, there) in enumerate(zip_longest(found, expected), 1):
+        if here != there:
+            return f"fit {number} gave {_words(here)}, where the notebooks have {_words(there)}"
+    return None
+
+
+def _words(fit: Fit | None) -> str:
+    if fit is None:
+        return "nothing"
+    return f"{fit.accuracy:.4f} after {fit.steps} steps with {fit.n_labels:,} labels ({fit.stage})"
+
+
+def write_fits(fits: Iterable[Fit], path: Path) -> None:
+    """Write fits as a CSV file with the columns stage, n_labels, accuracy, steps."""
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(Fit._fields)
+    table.writerows(fits)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    atomic_write(path, text.getvalue().encode())
+
+
+def check_engine(notebooks: Path, out: Path) -> bool:
+    """Run the fits with the engine at work, print how many are equal, write ENGINE.csv; whether all are."""
+    expected = committed_fits(notebooks)
+    start = time.perf_counter()
+    found = article_fits()
+    seconds = time.perf_counter() - start
+    write_fits(found, out / f"{engine()}.csv")
+    pairs = list(zip(found, expected, strict=False))
+    accuracies = sum(here.accuracy == there.accuracy for here, there in pairs)
+    steps = sum(here.steps == there.steps for here, there in pairs)
+    print(
+        f"{engine():<11}{accuracies} of {len(expected)} accuracies and {steps} of {len(expected)} "
+        f"step counts equal, {seconds:.1f} s",
+        flush=True,
+    )
+    difference = first_difference(found, expected)
+    if difference:
+        print(f"{'':<11}{difference}", flush=True)
+    return difference is None
+
+
+def check(notebooks: Path, out: Path, engines: Iterable[str] | None = None) -> bool:
+    """`check_engine` for each engine that is installed, in a process of its own; whether all are exact."""
+    committed_fits(notebooks)  # before anybody waits
+    equal = []
+    for name in engines or installed_engines():
+        command = [sys.executable, "-m", "alhelpers.running.exact", str(notebooks), str(out)]
+        # A second thread of OpenBLAS is lost as soon as somebody else uses the core.
+        env = {"OPENBLAS_NUM_THREADS": "1"} | os.environ | {"ALHELPERS_ENGINE": name}
+        equal.append(subprocess.run(command, env=env).returncode == 0)
+    return all(equal)
+
+
+def installed_engines() -> list[str]:
+    """The engines that this environment has."""
+    return [name for name in ENGINES if find_spec(name)]
+
+
+if __name__ == "__main__":
+    sys.exit(not check_engine(*map(Path, sys.argv[1:])))
