@@ -7,6 +7,11 @@ from typing import NamedTuple
 import numpy as np
 
 
+def points(share: float, digits: int = 2) -> str:
+    """A difference of accuracies as percentage points with that many decimals and a sign, never -0."""
+    return f"{round(100 * share, digits) + 0.0:+.{digits}f}"
+
+
 class Interval(NamedTuple):
     """An estimate and the ends of its 95 % interval."""
 
@@ -16,13 +21,15 @@ class Interval(NamedTuple):
 
     def points(self, digits: int = 2) -> str:
         """A difference of accuracies in words, in percentage points with that many decimals."""
-        # Rounded first, or -0.001 would read -0.00.
-        estimate, low, high = (f"{round(100 * part, digits) + 0.0:+.{digits}f}" for part in self)
-        return f"{estimate} points ({low} to {high})"
+        estimate, low, high = (points(part, digits) for part in self)
+        return f"{estimate} points ({self._ends(low, high)})"
 
     def percent(self) -> str:
         """An accuracy in words."""
-        return f"{self.estimate:.2%} ({100 * self.low:.2f} to {100 * self.high:.2f})"
+        return f"{self.estimate:.2%} ({self._ends(f'{100 * self.low:.2f}', f'{100 * self.high:.2f}')})"
+
+    def _ends(self, low: str, high: str) -> str:
+        return "no interval from one draw" if np.isnan(self.low) else f"{low} to {high}"
 
     def labels(self) -> str:
         """A number of labels in words."""

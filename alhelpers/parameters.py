@@ -1,17 +1,25 @@
 """What a notebook's parameters may be, and the check that stops it when they are something else.
 
-A notebook declares its parameters in its first code cell, one `name: type = value  # help` a line, where
-papermill can read and replace them. Its second code cell calls `check_parameters()`.
+A notebook declares its parameters in its first code cell, where papermill can read and replace them, one a
+line: `name: type = value  # help (range)`. The range, in the comment's last brackets, reads "20 to 60,000",
+"1 or more" or "not empty"; None is allowed where it is the value given. The second code cell calls
+`check_parameters()`.
 """
 
-import ast
 import difflib
 import math
+import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from alhelpers.data import N_DRAWS, N_TEST, N_TRAIN
+from alhelpers.data import N_DRAWS, N_TRAIN
 from alhelpers.errors import UserError
+
+_DECLARATION = re.compile(r"^(\w+) *: *([^=#\n]+?) *= *(.*?) *$", re.MULTILINE)
+_ASSIGNMENT = re.compile(r"^(\w+) *=[^=]", re.MULTILINE)
+_IN_BRACKETS = re.compile(r"#.*\(([^()]*)\)$")
+_NUMBER = r"(-?[\d,]+(?:\.\d+)?)"
+_RANGE = re.compile(rf"{_NUMBER} (?:to {_NUMBER}|or more)")
 
 
 class ParameterError(UserError):
@@ -19,50 +27,64 @@ class ParameterError(UserError):
 
 
 class Rule(NamedTuple):
-    """What one parameter may be: its type, the smallest and largest value, and whether None is allowed.
+    """What one parameter may be: its type, by name, from where to where, and whether None will do."""
 
-    For text, the smallest and largest length.
-    """
-
-    type: type
+    type: str
     least: float = -math.inf
     most: float = math.inf
     optional: bool = False
+    filled: bool = False
 
     def allowed(self) -> str:
         """In words, for an error message."""
-        if self.type is bool:
-            return "True or False"
-        if self.type is str:
-            return "text" if self.least <= 0 else "text that is not empty"
-        kind = "a whole number" if self.type is int else "a number"
-        span = f"from {self.least:,} up" if self.most == math.inf else f"from {self.least:,} to {self.most:,}"
-        return f"{kind} {span}" + (", or None" if self.optional else "")
+        kind = {"bool": "True or False", "str": "text", "int": "a whole number"}.get(self.type, "a number")
+        span = " that is not empty" if self.filled else ""
+        if self.least > -math.inf:
+            most = "up" if self.most == math.inf else f"to {self.most:,}"
+            span = f" from {self.least:,} {most}"
+        return kind + span + (", or None" if self.optional else "")
+
+    def allows(self, value: object) -> bool:
+        """Whether a value is one of these; of a type that is not bool, int, float or str, every one is."""
+        if self.type not in ("bool", "int", "float", "str"):
+            return True
+        if value is None:
+            return self.optional
+        if isinstance(value, bool) or self.type == "bool":
+            return isinstance(value, bool) and self.type == "bool"
+        if self.type == "str":
+            return isinstance(value, str) and bool(value.strip() or not self.filled)
+        right_type = isinstance(value, int) or (self.type == "float" and isinstance(value, float))
+        return right_type and math.isfinite(value) and self.least <= value <= self.most
 
 
-RULES = {
-    "n_pool": Rule(int, 20, N_TRAIN),
-    "n_test": Rule(int, 10, N_TEST),
-    "seed": Rule(int, 0, optional=True),
-    "batch_size": Rule(int, 1),
-    "label_budget": Rule(int, 1),
-    "auto_batch_size": Rule(int, 1),
-    "n_clusters": Rule(int, 2, 100),
-    "n_show": Rule(int, 1, 200),
-    "price_per_label": Rule(float, 0),
-    "n_repeats": Rule(int, 2, 100),
-    "n_draws": Rule(int, 2, 10_000),
-    "first_draw": Rule(int, 0, 900_000),  # choosing draws are numbered from 1,000,000
-    "recompute": Rule(bool),
-    "folder": Rule(str),
-    "classes": Rule(str),
-    "person": Rule(bool),
-    "labeller": Rule(str, 1),
-    "ledger_file": Rule(str, 1),
-    "error_rate": Rule(float, 0, 1),
-    "n_check": Rule(int, 10, N_TEST),
-    "n_stop": Rule(int, 10, N_TEST),
-}
+def declared(source: str) -> dict[str, Rule]:
+    """What the parameters may be that a cell declares, by name.
+
+    Raises ParameterError for a range that cannot be read.
+    """
+    return {name: _rule(name, kind, rest) for name, kind, rest in _DECLARATION.findall(source)}
+
+
+def _rule(name: str, kind: str, rest: str) -> Rule:
+    optional = rest.split("#")[0].strip() == "None"
+    kind = kind.removesuffix("| None").removesuffix("|None").strip()
+    brackets = _IN_BRACKETS.search(rest)
+    said = brackets[1] if brackets else ""
+    if said == "not empty":
+        return Rule(kind, optional=optional, filled=True)
+    if not re.search(r"\d", said):
+        return Rule(kind, optional=optional)
+    found = _RANGE.fullmatch(said)
+    if not found:
+        raise ParameterError(
+            f"the comment of {name} ends in ({said}), which is no range; "
+            "write one like (20 to 60,000) or (1 or more), or leave the numbers out"
+        )
+    ends = (end.replace(",", "") if end else "inf" for end in found.groups())
+    least, most = (int(end) if end.isdigit() else float(end) for end in ends)
+    return Rule(kind, least, most, optional)
+
 
 # (smaller, larger, how an error says it): the first may not exceed the second, where both are parameters.
 _AT_MOST = (
@@ -70,6 +92,8 @@ _AT_MOST = (
     ("batch_size", "label_budget", "one batch would spend more than the budget"),
     ("n_clusters", "n_pool", "there are not that many images to cluster"),
 )
+# Where the first is a parameter, the others are drawn from MNIST's training images, each image once.
+_DRAWN_TOGETHER = {"n_repeats": ("n_pool", "n_test"), "n_check": ("n_pool", "n_check", "n_stop")}
 
 
 def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
@@ -78,8 +102,8 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
     Parameters
     ----------
     namespace : mapping, optional
-        Variable names and values, with `__annotations__` for the declared parameters and `In` for the cells
-        run so far; by default those of the running notebook.
+        Variable names and values, with `In` for the cells run so far, that with the parameters among them;
+        by default those of the running notebook.
 
     Raises
     ------
@@ -90,68 +114,69 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
         from IPython import get_ipython
 
         namespace = get_ipython().user_ns
-    declared = set(namespace.get("__annotations__", ()))
-    for name in declared - set(RULES):
-        namespace["__annotations__"].pop(name)  # or it would still be there when it has been corrected
+    cells = list(namespace["In"])
+    rules = _latest(cells)
+    for name in _injected(cells) - set(rules):
         raise ParameterError(
-            f"the parameters cell declares {name!r}, which is no known parameter{nearest(name, RULES)}"
+            f"unknown parameter {name!r}{nearest(name, rules)}; this notebook has {', '.join(sorted(rules))}"
         )
-    for name in _injected(namespace.get("In", ())) - declared:
-        raise ParameterError(
-            f"unknown parameter {name!r}{nearest(name, declared)}; "
-            f"this notebook has {', '.join(sorted(declared))}"
-        )
-    for name in sorted(declared):
-        _check_value(name, namespace[name], RULES[name])
+    for name, rule in sorted(rules.items()):
+        if name in namespace and not rule.allows(namespace[name]):
+            raise ParameterError(f"{name} is {namespace[name]!r}; give {rule.allowed()}")
+    own_images = bool(namespace.get("folder"))  # then nothing is taken from MNIST, and n_pool is not used
+    given = {name: namespace[name] for name in rules if name in namespace}
+    if own_images:
+        given.pop("n_pool", None)
+    _check_together(given)
+
+
+def _check_together(given: Mapping[str, object]) -> None:
+    """The relations between parameters, of those a notebook has."""
     for small, large, why in _AT_MOST:
-        if {small, large} <= declared and namespace[small] > namespace[large]:
+        if {small, large} <= set(given) and given[small] > given[large]:
+            raise ParameterError(f"{small} is {given[small]:,} but {large} is {given[large]:,}: {why}")
+    if {"batch_size", "n_pool"} <= set(given) and given["label_budget"] >= given["n_pool"]:
+        raise ParameterError(
+            f"label_budget and n_pool are both {given['n_pool']:,}: no image would be left to choose from"
+        )
+    for sign, names in _DRAWN_TOGETHER.items():
+        if {sign, *names} <= set(given) and sum(given[name] for name in names) > N_TRAIN:
+            *parts, last = (f"{name} {given[name]:,}" for name in names)
             raise ParameterError(
-                f"{small} is {namespace[small]:,} but {large} is {namespace[large]:,}: {why}"
+                f"{', '.join(parts)} and {last} together exceed the {N_TRAIN:,} images there are; "
+                "give a smaller n_pool"
             )
-    if "batch_size" in declared and namespace["label_budget"] >= namespace["n_pool"]:
-        raise ParameterError(
-            f"label_budget and n_pool are both {namespace['n_pool']:,}: no image would be left to choose from"
-        )
-    if "n_repeats" in declared and namespace["n_pool"] + namespace["n_test"] > N_TRAIN:
-        raise ParameterError(
-            f"n_pool {namespace['n_pool']:,} and n_test {namespace['n_test']:,} together exceed "
-            f"the {N_TRAIN:,} images that fresh draws come from; give a smaller n_pool"
-        )
-    if "n_check" in declared and sum(namespace[name] for name in ("n_pool", "n_check", "n_stop")) > N_TRAIN:
-        raise ParameterError(
-            f"n_pool {namespace['n_pool']:,}, n_check {namespace['n_check']:,} and n_stop "
-            f"{namespace['n_stop']:,} together exceed the {N_TRAIN:,} images there are; give a smaller n_pool"
-        )
-    if "recompute" in declared and not namespace["recompute"]:
-        last = namespace["first_draw"] + namespace["n_draws"] - 1
+    if "recompute" in given and not given["recompute"]:
+        last = given["first_draw"] + given["n_draws"] - 1
         if last >= N_DRAWS:
             raise ParameterError(
-                f"draws {namespace['first_draw']:,} to {last:,} are asked for and the results file holds "
+                f"draws {given['first_draw']:,} to {last:,} are asked for and the results file holds "
                 f"0 to {N_DRAWS - 1}; give a smaller first_draw or n_draws, or recompute = True"
             )
 
 
-def _check_value(name: str, value: object, rule: Rule) -> None:
-    if value is None and rule.optional:
-        return
-    types = (int, float) if rule.type is float else (rule.type,)
-    right_type = isinstance(value, types) and (rule.type is bool or not isinstance(value, bool))
-    size = len(value.strip()) if right_type and rule.type is str else value
-    if not (right_type and rule.least <= size <= rule.most and math.isfinite(size)):
-        raise ParameterError(f"{name} is {value!r}; give {rule.allowed()}")
+def _latest(cells: list[str]) -> dict[str, Rule]:
+    """What the parameters cell declares: the first cell that declares anything, as it was last run.
 
-
-def _injected(cells: object) -> set[str]:
-    """Names that papermill set: it puts them into a cell of their own, headed "# Parameters"."""
+    A reader's own cells declare other names. One that was run again with changes has some of them.
+    """
     names: set[str] = set()
-    for source in list(cells)[:4]:
-        if source.lstrip().startswith("# Parameters"):
-            names |= {
-                n.id
-                for n in ast.walk(ast.parse(source))
-                if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)
-            }
-    return names
+    source = ""
+    for cell in cells:
+        found = {name for name, *_ in _DECLARATION.findall(cell)}
+        if found and (not names or names & found):
+            names, source = found, cell
+    return declared(source)
+
+
+def _injected(cells: list[str]) -> set[str]:
+    """Names that papermill set: it puts them into a cell of their own, headed "# Parameters"."""
+    return {
+        name
+        for cell in cells[:4]
+        if cell.lstrip().split("\n")[0].strip() == "# Parameters"
+        for name in _ASSIGNMENT.findall(cell)
+    }
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

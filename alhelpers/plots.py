@@ -4,13 +4,17 @@ import base64
 import io
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import numpy as np
+from matplotlib import rc_context, rcdefaults
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from alhelpers.intervals import points
 
 # Okabe and Ito (2008): told apart with any colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
@@ -26,6 +30,14 @@ _QUERIES = {
 }
 
 
+@contextmanager
+def _defaults() -> Iterator[None]:
+    """Matplotlib as it comes: the settings of a reader's own matplotlibrc would change every figure."""
+    with rc_context():
+        rcdefaults()
+        yield
+
+
 class Picture(Figure):
     """A matplotlib figure that displays itself, says in words what it shows, and carries its numbers.
 
@@ -38,6 +50,7 @@ class Picture(Figure):
         FigureCanvasAgg(self)
         self.alt = alt
 
+    @_defaults()
     def png(self) -> bytes:
         """The figure as a PNG that does not name the matplotlib version."""
         for text in self.findobj(Text):
@@ -72,6 +85,7 @@ def _each(*parts: Collection, looks: Sequence) -> Iterator[tuple]:
     return zip(*parts, looks[: len(parts[0])], strict=True)
 
 
+@_defaults()
 def digit(image: np.ndarray, label: int) -> Picture:
     """One image, (height, width), large, with its grey scale. Notebook 01."""
     figure = Picture(
@@ -84,6 +98,7 @@ def digit(image: np.ndarray, label: int) -> Picture:
     return figure
 
 
+@_defaults()
 def sheet(
     images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 10, ink: bool = True
 ) -> Picture:
@@ -112,6 +127,7 @@ def sheet(
     return figure
 
 
+@_defaults()
 def class_balance(counts: np.ndarray, names: Sequence[str]) -> Picture:
     """How many images of each class, one bar group for each row of counts, (sets, classes). Notebook 01."""
     figure = Picture("Bars: share of each digit, " + " beside ".join(names), height=3.2)
@@ -129,6 +145,7 @@ def class_balance(counts: np.ndarray, names: Sequence[str]) -> Picture:
     return _clean(figure)
 
 
+@_defaults()
 def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
     """Test accuracy after each training step; the step that is kept, the steps waited. Notebook 02."""
     kept = int(np.argmax(accuracy))
@@ -152,6 +169,7 @@ def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
     return _clean(figure)
 
 
+@_defaults()
 def confusion(matrix: np.ndarray) -> Picture:
     """Counts of (true class, predicted class); the diagonal is grey. Notebook 03."""
     wrong = int(matrix.sum() - np.trace(matrix))
@@ -173,6 +191,7 @@ def confusion(matrix: np.ndarray) -> Picture:
     return figure
 
 
+@_defaults()
 def weights(images: np.ndarray) -> Picture:
     """The weights of each class as an image: purple speaks for the class, orange against it. Notebook 03."""
     columns = min(len(images), 5)
@@ -191,6 +210,7 @@ def weights(images: np.ndarray) -> Picture:
     return figure
 
 
+@_defaults()
 def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
     """Images side by side in one strip, as the article shows its cluster centres. Notebook 04."""
     figure = Picture(f"{len(images)} cluster centres side by side: " + ", ".join(captions), 7.2, 1.5)
@@ -204,6 +224,7 @@ def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
     return figure
 
 
+@_defaults()
 def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
     """Sorted confidences, one curve for each name. Notebooks 06 and 07."""
     figure = Picture(
@@ -225,6 +246,7 @@ def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
     return _clean(figure)
 
 
+@_defaults()
 def learning_curve(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
     levels: Mapping[str, float] | None = None,
@@ -267,6 +289,7 @@ def learning_curve(
     return _clean(figure)
 
 
+@_defaults()
 def bands(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
     levels: Mapping[str, float] | None = None,
@@ -302,6 +325,7 @@ def bands(
     return _clean(figure)
 
 
+@_defaults()
 def intervals(estimates: Mapping[str, tuple[float, float, float]], xlabel: str, alt: str) -> Picture:
     """A dot and its interval for each named (estimate, low, high), with a line at 0. Notebooks 09 and 10."""
     figure = Picture(alt, 7.6, 0.36 * len(estimates) + 0.9)
@@ -310,9 +334,8 @@ def intervals(estimates: Mapping[str, tuple[float, float, float]], xlabel: str, 
     for row, (estimate, low, high) in enumerate(estimates.values()):
         axes.plot([low, high], [row, row], color=BLUE, lw=2)
         axes.plot([estimate], [row], color=BLUE, marker="o", ls="")
-        points = f"{100 * estimate:+.1f}".replace("-", "−")
-        points = "0.0" if points in ("+0.0", "−0.0") else points
-        axes.annotate(points, (max(high, 0), row), (6, 0), textcoords="offset points", va="center")
+        words, right = points(estimate, 1).replace("-", "−"), np.nanmax([estimate, high, 0])
+        axes.annotate(words, (right, row), (6, 0), textcoords="offset points", va="center")
     axes.set(xlabel=xlabel, yticks=range(len(estimates)), ylim=(len(estimates) - 0.5, -0.5))
     axes.set_yticklabels(estimates)
     axes.margins(x=0.1)
@@ -320,6 +343,7 @@ def intervals(estimates: Mapping[str, tuple[float, float, float]], xlabel: str, 
     return _clean(figure)
 
 
+@_defaults()
 def settling(
     n_labels: np.ndarray,
     accuracy: tuple[np.ndarray, np.ndarray, np.ndarray],
@@ -348,6 +372,7 @@ def settling(
     return _clean(figure)
 
 
+@_defaults()
 def pseudo_labels(
     n_auto: np.ndarray, wrong: np.ndarray, n_labels: np.ndarray, accuracy: np.ndarray
 ) -> Picture:
@@ -367,6 +392,7 @@ def pseudo_labels(
     return _clean(figure)
 
 
+@_defaults()
 def dots(
     groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: str, alt: str, unit: str = "%"
 ) -> Picture:

@@ -1,11 +1,24 @@
 """A notebook with a wrong parameter stops in one sentence that names it."""
 
+import re
+
 import nbformat
 import pytest
 
-from alhelpers.parameters import RULES, ParameterError, check_parameters
+from alhelpers.parameters import ParameterError, check_parameters, declared
 from alhelpers.running import notebooks as run
 
+
+def parameters_cell(path):
+    return next(c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code").source
+
+
+# Every parameter there is, by the line that declares it.
+LINES = {
+    line.split(":")[0]: line
+    for path in sorted(run.find_notebooks(), reverse=True)
+    for line in parameters_cell(path).splitlines()
+}
 GOOD = {
     "n_pool": 4000,
     "n_test": 400,
@@ -14,16 +27,15 @@ GOOD = {
     "label_budget": 400,
     "price_per_label": 0.25,
 }
-
-
 FROM_FILE = {"n_draws": 100, "first_draw": 0, "recompute": False}
 
 
 def namespace(injected="", **changes):
     """The variables of a notebook after its parameters cell, with papermill's cell if there is one."""
     values = GOOD | changes
-    cells = ["", "the parameters cell", f"# Parameters\n{injected}" if injected else "check_parameters()"]
-    return {**values, "__annotations__": dict.fromkeys(values, int), "In": cells}
+    cells = ["", "\n".join(LINES[name] for name in values)]
+    cells.append(f"# Parameters\n{injected}" if injected else "check_parameters()")
+    return {**values, "In": cells}
 
 
 @pytest.mark.parametrize(
@@ -38,6 +50,7 @@ def namespace(injected="", **changes):
         FROM_FILE,
         FROM_FILE | {"first_draw": 500, "recompute": True},
         {"folder": "", "labeller": "Ann", "error_rate": 0, "n_check": 100, "n_stop": 1000},
+        {"folder": "mine", "label_budget": 4000, "n_check": 100, "n_stop": 1000},  # n_pool is of no use then
     ],
 )
 def test_sensible_values_pass(changes):
@@ -77,7 +90,11 @@ def test_sensible_values_pass(changes):
             FROM_FILE | {"first_draw": 50},
             "draws 50 to 149 are asked for and .* holds 0 to 99; give .* recompute = True",
         ),
-        ({"batch_sise": 20}, "declares 'batch_sise', which is no known parameter; did you mean 'batch_size'"),
+        (
+            {"first_draw": 900_001, "n_draws": 2, "recompute": True},
+            "first_draw is 900001; give .* to 900,000",
+        ),
+        ({"ledger_file": ""}, "ledger_file is ''; give text that is not empty"),
     ],
 )
 def test_wrong_values_are_named_in_one_sentence(changes, sentence):
@@ -97,17 +114,21 @@ def test_a_notebook_shows_the_sentence_without_a_traceback():
 
 
 @pytest.mark.parametrize("path", run.find_notebooks(), ids=lambda path: path.stem)
-def test_papermill_reads_every_parameter(path):
+def test_papermill_reads_every_parameter_and_its_line_says_what_it_may_be(path):
     papermill = pytest.importorskip("papermill")
     found = papermill.inspect_notebook(str(path))
+    source = parameters_cell(path)
+    rules = declared(source)
+    assert list(found) == list(rules), f"{path.name}: papermill and check_parameters read other parameters"
+    assert len(found) == len(source.splitlines()), f"{path.name}: one parameter a line, and nothing else"
     for name, parameter in found.items():
-        assert name in RULES, f"{path.name} has the parameter {name!r}, which no rule in parameters.py knows"
-        assert parameter["inferred_type_name"] == RULES[name].type.__name__, f"{path.name}: type of {name}"
+        assert parameter["inferred_type_name"] == rules[name].type
         assert parameter["help"], f"{path.name}: {name} needs a help comment on its line"
+        assert rules[name].type not in ("int", "float") or rules[name].least > float("-inf"), (
+            f"{path.name}: the comment of {name} needs a range at its end, such as (1 or more)"
+        )
     data = {"n_draws", "first_draw", "recompute"} if "n_draws" in found else {"n_pool", "n_test", "seed"}
     assert data <= set(found), f"{path.name} must let its data be chosen"
-    cell = next(c for c in nbformat.read(path, as_version=4).cells if c.cell_type == "code")
-    assert len(found) == len(cell.source.splitlines()), f"{path.name}: one parameter a line, and nothing else"
 
 
 def test_the_same_parameter_means_the_same_everywhere():
@@ -121,8 +142,44 @@ def test_the_same_parameter_means_the_same_everywhere():
         assert len(variants) == 1, f"{name} differs between notebooks: {variants}"
 
 
-def test_a_corrected_name_is_forgotten_in_a_kernel_that_goes_on():
-    variables = namespace(foldr="")
-    with pytest.raises(ParameterError, match="did you mean 'folder'"):
-        check_parameters(variables)
+def check(source, **values):
+    check_parameters({"In": ["", source], **values})
+
+
+def test_a_new_parameter_needs_no_more_than_its_line():
+    source = "share: float = 0.5  # of what (see notebook) is kept (0 to 1)\nname: str = 'a'  # anything"
+    check(source, share=1, name="")
+    with pytest.raises(ParameterError, match="share is 2; give a number from 0 to 1"):
+        check(source, share=2, name="")
+    with pytest.raises(ParameterError, match="name is 3; give text"):
+        check(source, share=0, name=3)
+
+
+@pytest.mark.parametrize("said", ["20-60,000", "20 to many", "up to 5", "20 to 60,000 images"])
+def test_a_range_that_cannot_be_read_is_named(said):
+    with pytest.raises(
+        ParameterError, match=re.escape(f"the comment of n ends in ({said}), which is no range")
+    ):
+        check(f"n: int = 3  # how many ({said})", n=3)
+
+
+def test_a_reader_s_own_cells_are_none_of_its_business():
+    variables = namespace()
+    variables["In"] += ["x: int = 3", "# Parameters of my figure\ny = 3", "n_draws: int = 5"]
+    check_parameters(variables)
+
+
+def test_a_parameters_cell_that_was_corrected_and_run_again_counts():
+    wrong, right = (f"n: int = {n}  # how many (1 or more)\nm: int = 2  # others (1 or more)" for n in (0, 4))
+    with pytest.raises(ParameterError, match="n is 0"):
+        check(wrong, n=0, m=2)
+    check_parameters({"In": ["", wrong, "check_parameters()", right.replace("m:", "k:")], "n": 4, "k": 2})
+
+
+def test_magics_and_comments_may_stand_beside_the_parameters():
+    magic = "# Parameters\n%matplotlib inline\nn: int = 3  # how many (1 or more)\n!ls"
+    check(magic, n=3)
+    with pytest.raises(ParameterError, match="n is 0; give a whole number from 1 up"):
+        check(magic, n=0)
+    variables = namespace("%matplotlib inline\nbatch_size = 20\n", batch_size=20)
     check_parameters(variables)

@@ -128,3 +128,15 @@ def test_more_than_a_figure_can_tell_apart_is_refused():
     ):
         with pytest.raises(ValueError, match=r"\d+ are to be drawn in one figure that tells \d+ apart"):
             draw()
+
+
+def test_a_reader_s_own_settings_of_matplotlib_change_nothing():
+    import matplotlib
+
+    def draw():
+        return plots.bands({"margin": ([10, 20], [0.5, 0.6], [0.4, 0.5], [0.6, 0.7])}).png()
+
+    with matplotlib.rc_context({"font.size": 20, "axes.facecolor": "black", "savefig.dpi": 30}):
+        own = draw()
+        assert matplotlib.rcParams["font.size"] == 20
+    assert own == draw()
