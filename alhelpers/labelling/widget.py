@@ -27,11 +27,11 @@ _CLASS_KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
 
 
 def class_keys(classes: Sequence[str]) -> list[str]:
-    """The key for each class: its name if all are single letters or digits, else 1 to 9, 0, a, b, …"""
+    """The key for each class: its name if one letter or digit, else what is left of 1 to 9, 0, a, b, …"""
     names = [name.lower() for name in classes]
-    if len(set(names)) == len(names) and all(len(name) == 1 and name in _CLASS_KEYS for name in names):
-        return names
-    return list(_CLASS_KEYS[: len(names)])
+    own = {name for name in names if name in tuple(_CLASS_KEYS) and names.count(name) == 1}
+    others = (key for key in _CLASS_KEYS if key not in own)
+    return [name if name in own else next(others) for name in names]
 
 
 class LabelWidget(anywidget.AnyWidget):

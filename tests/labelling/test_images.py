@@ -435,3 +435,10 @@ def test_equal_images_stay_together_and_every_part_has_as_many_as_asked_for():
         assert not set(parts[0].digests) & set(parts[1].digests)
     with pytest.raises(ImagesError, match=r"n_stop is 10 and only 0 .* 30 are; delete copies"):
         images.split(10, 10)
+
+
+def test_numbered_sub_folders_are_classes_in_their_order(tmp_path):
+    for name in ("10", "9", "img2", "img10", "1"):
+        (tmp_path / name).mkdir()
+        Image.fromarray(np.full((28, 28), 9, np.uint8)).save(tmp_path / name / "a.png")
+    assert load_images(tmp_path).classes == ("1", "9", "10", "img2", "img10")

@@ -111,9 +111,10 @@ def test_images_with_the_same_bytes_are_asked_about_once(images, ledger):
     [
         (["0", "1", "2"], "012"),
         (["A", "b"], "ab"),
-        (["cat", "dog", "x"], "123"),
+        (["cat", "dog", "x"], "12x"),
+        ([str(n) for n in range(1, 11)], "1234567890"),  # no key but its own labels a digit
         (["a", "A"], "12"),
-        (["é", "b"], "12"),
+        (["é", "b"], "1b"),
         ([f"class {i}" for i in range(36)], "1234567890abcdefghijklmnopqrstuvwxyz"),
     ],
 )
