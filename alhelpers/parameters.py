@@ -135,7 +135,7 @@ def _check_together(given: Mapping[str, object]) -> None:
     for small, large, why in _AT_MOST:
         if {small, large} <= set(given) and given[small] > given[large]:
             raise ParameterError(f"{small} is {given[small]:,} but {large} is {given[large]:,}: {why}")
-    if {"batch_size", "n_pool"} <= set(given) and given["label_budget"] >= given["n_pool"]:
+    if {"batch_size", "label_budget", "n_pool"} <= set(given) and given["label_budget"] >= given["n_pool"]:
         raise ParameterError(
             f"label_budget and n_pool are both {given['n_pool']:,}: no image would be left to choose from"
         )
@@ -146,7 +146,7 @@ def _check_together(given: Mapping[str, object]) -> None:
                 f"{', '.join(parts)} and {last} together exceed the {N_TRAIN:,} images there are; "
                 "give a smaller n_pool"
             )
-    if "recompute" in given and not given["recompute"]:
+    if {"recompute", "first_draw", "n_draws"} <= set(given) and not given["recompute"]:
         last = given["first_draw"] + given["n_draws"] - 1
         if last >= N_DRAWS:
             raise ParameterError(

@@ -183,3 +183,10 @@ def test_magics_and_comments_may_stand_beside_the_parameters():
         check(magic, n=0)
     variables = namespace("%matplotlib inline\nbatch_size = 20\n", batch_size=20)
     check_parameters(variables)
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_each_parameter_can_be_declared_alone(name):
+    values = {}
+    exec(LINES[name], values)
+    check(LINES[name], **{name: values[name]})
