@@ -80,7 +80,7 @@ def found_rows(folder):
 
 
 def records(folder):
-    return [path.read_text() for path in folder.glob("runs/*/run.json")]
+    return [path.read_text() for path in folder.glob("runs/[!.]*/run.json")]
 
 
 def wait_for(condition, seconds=60):
@@ -389,7 +389,7 @@ def test_given_again_it_does_what_is_missing_and_failed_runs_when_asked(notebook
     assert "2 of 4 runs are done, 2 failed" in page
     assert found_rows(out) == expected_rows([0, 1])
 
-    times = {path: path.stat().st_mtime_ns for path in out.glob("runs/*/run.json")}
+    times = {path: path.stat().st_mtime_ns for path in out.glob("runs/[!.]*/run.json")}
     code, printed, _ = run_command(
         notebook, "-p", "seed=0:3", "-p", "fail=False,True", "--out", out, "--rerun-failed"
     )
@@ -429,14 +429,14 @@ linux = pytest.mark.skipif(sys.platform != "linux", reason="looks processes up i
 def test_a_killed_process_costs_nothing_but_time(notebook, tmp_path, victim):
     out = tmp_path / "out"
     process = start(notebook, "-p", "seed=0:6", "-p", "wait=1.5", "--jobs", "2", "--out", out)
-    wait_for(lambda: list(out.glob("runs/*")))
+    wait_for(lambda: list(out.glob("runs/[!.]*")))
     server, forked = wait_for(lambda: (found := fork_server_and_kernels(process.pid))[1] and found)
     killed = {"kernel": forked[0], "fork server": server}[victim]
     os.kill(killed, signal.SIGKILL)
     _, err = process.communicate(timeout=180)
     assert process.returncode == 0, err
     assert found_rows(out) == expected_rows(range(6))
-    assert len(list(out.glob("runs/*"))) == 6
+    assert len(list(out.glob("runs/[!.]*"))) == 6
     assert not list(out.glob("runs/.*"))
 
 
@@ -459,7 +459,7 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
     out = tmp_path / "out"
     arguments = notebook, "-p", "seed=0:6", "-p", "wait=1.0", "--jobs", "2", "--out", out
     process = start(*arguments)
-    wait_for(lambda: list(out.glob("runs/*")))
+    wait_for(lambda: list(out.glob("runs/[!.]*")))
     family = descendants(process.pid)
     # Ctrl-C goes to everything in the terminal, workers too.
     os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
@@ -472,12 +472,13 @@ def test_a_sweep_that_is_ended_goes_on_where_it_was(notebook, tmp_path, number):
         ), err
         assert found_rows(out), "the results of what is there"
     wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in family))
-    before = {path.name: path.stat().st_mtime_ns for path in out.glob("runs/*")}
+    before = {path.name: path.stat().st_mtime_ns for path in out.glob("runs/[!.]*")}
     assert 0 < len(before) < 6
     code, _, err = run_command(*arguments)
     assert code == 0, err
     assert found_rows(out) == expected_rows(range(6))
     assert all((out / "runs" / name).stat().st_mtime_ns == then for name, then in before.items())
+    assert len(os.listdir(out / "runs")) == 6, "what was half-written when the sweep was killed is gone"
 
 
 @linux
@@ -615,7 +616,7 @@ def test_a_history_that_is_none_is_a_failure(tmp_path):
 
 
 def test_a_damaged_record_is_named(results, notebook, capsys):
-    damaged = next(results.glob("runs/*/run.json"))
+    damaged = next(results.glob("runs/[!.]*/run.json"))
     damaged.write_text("")
     arguments = ["-p", "wait=0,1", "-p", "seed=0:3", "--out", str(results)]
     assert cli.main(["sweep", str(notebook), *arguments]) == 2
