@@ -123,11 +123,11 @@ def check_engine(notebooks: Path, out: Path) -> bool:
     return difference is None
 
 
-def check(notebooks: Path, out: Path, engines: Iterable[str] | None = None) -> bool:
+def check(notebooks: Path, out: Path) -> bool:
     """`check_engine` for each engine that is installed, in a process of its own; whether all are exact."""
     committed_fits(notebooks)  # before anybody waits
     equal = []
-    for name in engines or installed_engines():
+    for name in installed_engines():
         command = [sys.executable, "-m", "alhelpers.running.exact", str(notebooks), str(out)]
         # A second thread of OpenBLAS is lost as soon as somebody else uses the core.
         env = {"OPENBLAS_NUM_THREADS": "1"} | os.environ | {"ALHELPERS_ENGINE": name}

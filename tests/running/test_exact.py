@@ -6,10 +6,10 @@ import shutil
 import subprocess
 import sys
 
-import numpy as np
 import pytest
 
 from alhelpers import article, load_mnist, model_numpy
+from alhelpers.evidence.trifles import Divided, Double
 from alhelpers.running import exact
 from alhelpers.running.notebooks import NOTEBOOKS
 
@@ -40,19 +40,9 @@ def test_each_engine_gives_every_accuracy_and_step_count(engine, tmp_path):
     assert len(lines) == 404
 
 
-class Divided(model_numpy.SoftmaxRegression):
-    def slope(self, proba, y):
-        proba[y, np.arange(len(y))] -= 1
-        return np.ascontiguousarray((proba / self.number(len(y))).T)
-
-
 class Reversed(model_numpy.SoftmaxRegression):
     def fit(self, x, y, *test):
         return super().fit(x[::-1], y[::-1], *test)
-
-
-class Double(model_numpy.SoftmaxRegression):
-    number = np.float64
 
 
 class Impatient(model_numpy.SoftmaxRegression):
