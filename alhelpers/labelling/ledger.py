@@ -80,6 +80,7 @@ class Ledger(LedgerReader):
                 f"give {LABEL!r} with a class name, or {UNSURE!r} or {SKIP!r} with None"
             )
         with self._transaction(write=True) as answers:
+            answers.check_person(look.who)
             event = self._record.event(image, action, label, look.who, look.round, milliseconds)
             for known in answers.of_image(image).values():
                 if not look.again or known.who == look.who:
@@ -115,6 +116,7 @@ class Ledger(LedgerReader):
     def note_guess(self, look: Look, image: str) -> None:
         """Record that a person was shown the model's guess about an image: it may have swayed the answer."""
         with self._transaction(write=True) as answers:
+            answers.check_person(look.who)
             event = self._record.event(image, GUESS, None, look.who, look.round)
             answers.add(self._record.append(event))
 

@@ -28,11 +28,14 @@ class LedgerOracle:
     ledger : where the answers go, and where they are looked for first
     labeller : the name that the ledger keeps with them
     again : for a second opinion: ask about images too that somebody else has answered
+
+    Raises LedgerError if the ledger has answers by somebody whose name differs in capitals or blanks only.
     """
 
     def __init__(self, ledger: Ledger, labeller: str, again: bool = False) -> None:
-        self.ledger, self.labeller, self.again = ledger, labeller, again
         self._look = Look(labeller, again=again)
+        self.ledger, self.labeller, self.again = ledger, self._look.who, again
+        ledger.check_person(self.labeller)
 
     def label(self, asked: "Images | Batch") -> np.ndarray:
         """Labels of these images, int64 of shape (n,); -1 where the answer is "cannot tell".

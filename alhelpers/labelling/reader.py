@@ -41,7 +41,7 @@ class LedgerReader:
         It is the label recorded first among those that stand, and CANNOT_TELL if only that was said.
         """
         with self._transaction() as answers:
-            return answers.numbers(images, self._record.classes)
+            return answers.numbers([image.lower() for image in images], self._record.classes)
 
     def counts(self) -> dict[str | None, int]:
         """Number of images by answer: every class in order, then None for those nobody can tell."""
@@ -79,9 +79,14 @@ class LedgerReader:
 
     def seconds_per_label(self, who: str | None = None) -> float:
         """Median time of the labels that stand, by one person or all; NaN if no time is known."""
-        labels = [event for event in self.standing(who) if event.label is not None]
-        times = [event.milliseconds for event in labels if event.milliseconds is not None]
-        return float(np.median(times)) / 1000 if times else np.nan
+        with self._transaction() as answers:
+            times = answers.times(who)
+            return (times[(len(times) - 1) // 2] + times[len(times) // 2]) / 2000 if times else np.nan
+
+    def check_person(self, who: str) -> None:
+        """Raise LedgerError if somebody in the record has a name that looks like this one, but differs."""
+        with self._transaction() as answers:
+            answers.check_person(who)
 
     def minutes(self, who: str | None = None) -> float:
         """Time spent in all, by one person or all, also on skips and on what was undone; see PAUSE."""

@@ -6,7 +6,6 @@ The table `event` is the record, to which rows are only ever added; what follows
 
 import contextlib
 import os
-import re
 import sqlite3
 import threading
 import time
@@ -21,10 +20,14 @@ from alhelpers.labelling.events import (
     LedgerError,
     Look,
     check_classes,
+    check_digest,
     check_name,
+    check_new_classes,
     utc_text,
     whole_number,
 )
+from alhelpers.labelling.names import clean
+from alhelpers.labelling.trust import check_schema, checked
 
 LEASE_SECONDS, BUSY_SECONDS = 10.0, 5.0
 """How long a viewer has an image unless that is renewed, and how long a locked file is waited for."""
@@ -74,7 +77,12 @@ class Record:
             raise LedgerError(f"{self.file} is a folder; give a file in it, such as labels.db")
         if not os.path.isdir(self.file.parent):
             raise LedgerError(f"there is no folder {self.file.parent}; make it, or give a file in another")
-        self._lock = threading.RLock()
+        if not os.path.exists(self.file):
+            check_new_classes(classes)
+        self._lock, self._checked = threading.RLock(), -1
+        with contextlib.suppress(OSError):  # what it means, SQLite finds out
+            # What people say about their images is nobody else's: whoever shares a ledger opens it to others.
+            os.close(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with self._errors_as_sentences():
             self._db = sqlite3.connect(self.file, timeout=0, isolation_level=None, check_same_thread=False)
             try:
@@ -114,7 +122,7 @@ class Record:
     def events(self, first: int = 1) -> list[Event]:
         """The events from this id on, oldest first."""
         rows = self._db.execute("select * from event where id >= ? order by id", (first,))
-        return [Event(*row) for row in rows]
+        return [checked(Event(*row), self.classes, self.file) for row in rows]
 
     def append(self, event: Event) -> Event:
         """Add an event as it is, and return it with its id."""
@@ -132,11 +140,11 @@ class Record:
         when: object = None,
     ) -> Event:
         """An event that can be appended, still without an id. Raises LedgerError if it makes no sense."""
-        if not isinstance(image, str) or not re.fullmatch("[0-9a-f]{64}", image):
-            raise LedgerError(f"the image is {image!r}; give its SHA-256 digest, 64 digits from 0-9 and a-f")
+        image = check_digest(image)
         if label is not None and label not in self.classes:
             raise LedgerError(f"the label is {label!r}; give one of {', '.join(map(repr, self.classes))}")
         check_name("the person", who)
+        who = clean(who)
         round = whole_number("the round", round)
         milliseconds = None if milliseconds is None else whole_number("milliseconds", milliseconds)
         return Event(0, image, action, label, who, utc_text(when), round, milliseconds)
@@ -169,7 +177,9 @@ class Record:
 
     def held_by_others(self, look: Look) -> set[str]:
         """Images that other viewers have just now; for a second opinion, those of the same person only."""
-        rows = self._db.execute("select image, who, until from claim where viewer != ?", (look.viewer,))
+        rows = self._db.execute(
+            "select image, who, until from claim where viewer != ? and typeof(until) = 'real'", (look.viewer,)
+        )
         now = time.time()  # somebody may put the clock back: no claim lasts for hours
         return {
             image
@@ -235,6 +245,8 @@ class Record:
                         f"{self.file} has {name!r} as class {k}, which differs from the classes given; "
                         f"give {', '.join(map(repr, known))}, then new ones, or another ledger file"
                     )
+            if len(known) < len(classes):
+                check_new_classes(classes)
             for statement in () if known else SCHEMA:
                 self._db.execute(statement)
             self._db.executemany("insert into class values (?, ?)", list(enumerate(classes))[len(known) :])
@@ -250,5 +262,10 @@ class Record:
                 f"{self.file} is a ledger of version {version} and this alhelpers writes {VERSION}; "
                 "use the alhelpers that made it"
             )
+        if tables:
+            (schema,) = self._db.execute("pragma schema_version").fetchone()
+            if schema != self._checked:
+                check_schema(self._db, SCHEMA, self.file)
+                self._checked = schema
         rows = self._db.execute("select name from class order by number") if tables else ()
         self.classes = tuple(name for (name,) in rows)
