@@ -6,6 +6,7 @@ What has happened is kept by `record.py`, what follows from it by `answers.py`; 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alhelpers.labelling.answers import Answers
 from alhelpers.labelling.events import (
@@ -19,9 +20,12 @@ from alhelpers.labelling.events import (
     LedgerError,
     Look,
 )
-from alhelpers.labelling.exchange import import_rows, read_rows
+from alhelpers.labelling.exchange import import_rows
 from alhelpers.labelling.reader import LedgerReader
 from alhelpers.labelling.record import Record
+
+if TYPE_CHECKING:
+    from alhelpers.labelling.images import Images
 
 
 class Ledger(LedgerReader):
@@ -163,25 +167,27 @@ class Ledger(LedgerReader):
         with self._transaction() as answers:
             return list(answers.waiting(look))
 
-    def import_labels(self, path: str | Path, labeller: str | None = None) -> int:
+    def import_labels(
+        self, path: str | Path, labeller: str | None = None, images: "Images | None" = None
+    ) -> int:
         """Add answers from a .csv or .parquet file, all or none of them; return how many were new.
 
         Parameters
         ----------
-        path : a file as `export` writes it. It needs the columns image and label and may have labeller, when
-            (UTC unless it says otherwise), round and milliseconds. An empty label is a "cannot tell".
+        path : a file as `export` writes it, or any other with the columns image and label; labeller, when
+            (UTC unless it says otherwise), round and milliseconds may follow. An empty label is a "cannot
+            tell". Of a name that differs from a class in capitals or blanks, that class is meant. See
+            `read_table` for separators and encodings
         labeller : who gave all of them; by default the column says
+        images : the images at hand; then the column image (or file_name, file, path, name) may also hold
+            names: the path below their folder, a whole one, or the file's name if only one has it
 
         Other people's answers to the same images stay, and what was recorded first stays the answer. Raises
-        LedgerError, naming the row, if the file cannot be read, or a row makes no sense, repeats another, or
-        differs from what the same person has answered in the ledger.
+        LedgerError, naming the row, if the file cannot be read, or a row makes no sense, contradicts another,
+        or differs from what the same person has answered in the ledger.
         """
-        rows = read_rows(Path(path))
         with self._transaction(write=True) as answers:
-            try:
-                return import_rows(rows, labeller, self._record, answers)
-            except LedgerError as problem:
-                raise LedgerError(f"{path}, {problem}") from None
+            return import_rows(Path(path), labeller, images, self._record, answers)
 
     def _claim(self, look: Look, answers: Answers) -> str | None:
         if look.viewer is None:

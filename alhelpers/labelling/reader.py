@@ -3,14 +3,18 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alhelpers.agreement import Agreement, agreement
 from alhelpers.labelling.answers import Answers
 from alhelpers.labelling.events import Event, LedgerError
-from alhelpers.labelling.exchange import ANSWER, EVENT, write_rows
+from alhelpers.labelling.exchange import ANSWER, EVENT, export_events
 from alhelpers.labelling.record import Record
+
+if TYPE_CHECKING:
+    from alhelpers.labelling.images import Images
 
 
 class LedgerReader:
@@ -103,18 +107,22 @@ class LedgerReader:
         with self._record.transaction():
             return self._record.events(after + 1)
 
-    def export(self, path: str | Path, names: Mapping[str, str] | None = None) -> None:
+    def export(self, path: str | Path, names: "Images | Mapping[str, str] | None" = None) -> None:
         """Write the answers that stand to a .csv or .parquet file, one row each, in the order of recording.
 
-        The columns are image (digest), name (what `names` has for the digest), label (empty, or null in
-        Parquet, for "cannot tell"), labeller, when, round and milliseconds. The file appears whole or not at
-        all.
-        """
-        self._export(Path(path), ANSWER, self.standing(), names or {})
+        The columns are image (digest), name, label (empty, or null in Parquet, for "cannot tell"), labeller,
+        when, round and milliseconds. With Images as `names`, an answer has a row for each file with the same
+        bytes; a mapping gives one name by digest. The file appears whole or not at all.
 
-    def export_history(self, path: str | Path, names: Mapping[str, str] | None = None) -> None:
+        In a .csv file an apostrophe stands before text that a spreadsheet would run; `import_labels` takes it
+        away again. Raises LedgerError if there is a file with that name, unless it says nothing that this
+        ledger does not know, as an earlier export of it.
+        """
+        self._export(Path(path), ANSWER, self.standing(), names)
+
+    def export_history(self, path: str | Path, names: "Images | Mapping[str, str] | None" = None) -> None:
         """Write the whole record: as `export`, with every event and the columns id, action and undoes."""
-        self._export(Path(path), EVENT, self.events(), names or {})
+        self._export(Path(path), EVENT, self.events(), names)
 
     @contextlib.contextmanager
     def _transaction(self, write: bool = False) -> Iterator[Answers]:
@@ -137,7 +145,10 @@ class LedgerReader:
         return pairs
 
     def _export(
-        self, path: Path, columns: tuple[str, ...], events: list[Event], names: Mapping[str, str]
+        self,
+        path: Path,
+        columns: tuple[str, ...],
+        events: list[Event],
+        names: "Images | Mapping[str, str] | None",
     ) -> None:
-        rows = [event._asdict() | {"labeller": event.who, "name": names.get(event.image)} for event in events]
-        write_rows(path, columns, rows, self.file)
+        export_events(path, columns, events, names, self.events(), self.file)

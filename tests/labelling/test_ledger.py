@@ -668,7 +668,7 @@ def test_what_is_exported_can_be_imported(tmp_path, suffix):
     [
         (f"image,label\n{A},cat\n{B},cow\n", r"data row 2: the label is 'cow'; give one of 'cat', 'dog'"),
         (f"image,label\n{A},cat\n{B[:-1]},cat\n", "data row 2: the image is"),
-        (f"image,label\n{A},cat\n{B},dog\n{A},cat\n", "data row 3: data row 1 has this image"),
+        (f"image,label\n{A},cat\n{B},dog\n{A},dog\n", "data row 3: data row 1 .* says 'cat', not 'dog'"),
         (f"image,label,when\n{A},cat,yesterday\n", "data row 1: the time is 'yesterday'"),
         (f"image,label,milliseconds\n{A},cat,fast\n", "data row 1: milliseconds is 'fast'"),
         (f"image,label\n{A},cat\n{B}\n", "data row 2 has 1 cells"),
