@@ -159,6 +159,17 @@ class Ledger(LedgerReader):
             event = self._record.event(image, GUESS, None, look.who, look.round)
             answers.add(self._record.append(event))
 
+    def held_by_others(self, look: Look) -> dict[str, str]:
+        """The images of a look that other viewers have just now, each with the name of who looks at it."""
+        with self._transaction():
+            held = self._record.held_by_others(look)
+            return {image: held[image] for image in look.among if image in held}
+
+    def acts(self, who: str) -> list[str]:
+        """The images that a person has labelled, set aside or skipped and not taken back, the last first."""
+        with self._transaction():
+            return [event.image for event in self._record.acts(who)]
+
     def waiting(self, look: Look) -> list[str]:
         """The images of a look that have no answer that counts, in order; those the person has skipped last.
 

@@ -53,10 +53,11 @@ class LedgerOracle:
         """An oracle for a learner whose pool are these images: from pool indices to labels."""
         return PoolOracle(self, images, learner)
 
-    def play(self, loop: Loop) -> object:
+    def play(self, loop: Loop, n_images: int | None = None) -> object:
         """Run a loop that yields the images it asks about and is sent their labels.
 
-        Raises OracleError if the loop yields nothing.
+        `n_images`, how many it will ask about in all, tells a person how much is to come. Raises OracleError
+        if the loop yields nothing.
         """
         batches, labels = begin(loop), None
         with suppress(StopIteration):

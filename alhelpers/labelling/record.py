@@ -114,14 +114,14 @@ class Record(Database):
         row = self._db.execute("select image from claim where viewer = ?", (viewer,)).fetchone()
         return row and row[0]
 
-    def held_by_others(self, look: Look) -> set[str]:
-        """Images that other viewers have just now; for a second opinion, those of the same person only."""
+    def held_by_others(self, look: Look) -> dict[str, str]:
+        """Images that other viewers have just now, and who looks; for a second opinion, only the same one."""
         rows = self._db.execute(
             "select image, who, until from claim where viewer != ? and typeof(until) = 'real'", (look.viewer,)
         )
         now = time.time()  # somebody may put the clock back: no claim lasts for hours
         return {
-            image
+            image: who
             for image, who, until in rows
             if (who == look.who or not look.again) and 0 < until - now <= 2 * LEASE_SECONDS
         }
