@@ -18,7 +18,7 @@ import numpy as np
 import traitlets
 
 from alhelpers.errors import UserError
-from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, LedgerError, Look
+from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, Look
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, Loop, OracleError, RestingLoop
 from alhelpers.labelling.oracle import LedgerOracle
