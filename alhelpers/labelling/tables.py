@@ -11,7 +11,7 @@ from typing import Any
 from alhelpers.files import draft_of
 from alhelpers.labelling.events import LedgerError
 
-# What a spreadsheet takes for a formula, and where: at the beginning of a cell. That may be within one of ours,
+# What a spreadsheet takes for a formula, and where: at the beginning of a cell, which may be within ours,
 # since Excel divides at another separator where the comma is the decimal mark.
 _BEGINS, _RUNS = r'(^|[,;|\t\r\n"])( *)', "(?='*[=+\\-@\t\r\n＝＋－＠])"
 _TO_QUOTE, _QUOTED = re.compile(_BEGINS + _RUNS), re.compile(f"{_BEGINS}'{_RUNS}")
