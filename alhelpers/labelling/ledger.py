@@ -115,9 +115,10 @@ class Ledger(LedgerReader):
         """
         with self._transaction(write=True) as answers:
             answers.check_person(look.who)
-            if not answers.of_image(image):
+            before = min(answers.of_image(image).values(), default=None)
+            if before is None:
                 raise LedgerError(f"image {image[:12]}… has no answer yet; record one")
-            event = self._record.event(image, CORRECT, label, look.who, look.round)
+            event = self._record.event(image, CORRECT, label, look.who, before.round)
             answers.add(self._record.append(event))
 
     def name_class(self, who: str, number: int, name: str) -> None:

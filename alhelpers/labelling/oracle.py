@@ -4,6 +4,7 @@ So a loop that is run again from its beginning goes on where it stopped: the led
 before, and a learner that gets the same answers asks the same questions.
 """
 
+import textwrap
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -78,7 +79,7 @@ class LedgerOracle:
 
     def say(self, text: str) -> None:
         """Tell whoever is labelling how it goes."""
-        print(text)
+        print(textwrap.fill(text, 88, subsequent_indent="    "))
 
     def _labels(self, batch: Batch) -> np.ndarray:
         digests = batch.images.digests

@@ -191,6 +191,7 @@ def test_forty_labels_by_clicks_and_keys_survive_everything(lab, browser, truth)
     wrong = tab.after(lambda image: tab.page.keyboard.press(str((truth[image] + 1) % 10)))
     tab.after(lambda _: tab.page.keyboard.press("Backspace"))
     assert tab.wait() == wrong, "undo brings the image back"
+    assert tab.page.inner_text(".al-note").startswith("Taken back: image ")
     skipped = tab.after(lambda _: tab.page.click(".al-actions >> text=Skip"))
     for _ in range(2):
         tab.type()

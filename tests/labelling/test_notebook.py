@@ -30,7 +30,7 @@ def labels_after_each_round(tmp_path, **parameters):
         cell.outputs for cell in cells if "oracle.play(" in cell.source and cell.cell_type == "code"
     )
     said = "".join(output.text for output in outputs)
-    return [int(line.split(" labels")[0]) for line in said.splitlines()]
+    return [int(line.split(" labels")[0]) for line in said.splitlines() if line[0] != " "]
 
 
 def test_a_budget_that_is_no_multiple_of_the_batch_is_spent_to_the_last_label(tmp_path):
