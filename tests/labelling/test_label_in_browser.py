@@ -145,8 +145,8 @@ class Tab:
         self.page.evaluate("window.jupyterapp.commands.execute('docmanager:save')")
 
     def wait(self):
-        """Wait for an image to answer; its digest."""
-        self.page.wait_for_selector(".al-image:not([hidden])", timeout=SECONDS)
+        """Wait for an image that can be answered; its digest."""
+        self.page.wait_for_selector(".al-image[data-seen]:not([hidden])", timeout=SECONDS)
         return self.page.get_attribute(".al-image", "data-image")
 
     def after(self, act):
@@ -243,12 +243,12 @@ def test_forty_labels_by_clicks_and_keys_survive_everything(lab, browser, truth)
     assert actions == {"label": N_CHECK + BUDGET + 1, "undo": 1, "skip": 1}
 
 
-def test_two_tabs_label_two_hundred_images_of_one_ledger_once_each(lab, browser, truth):
+def test_two_tabs_label_sixty_images_of_one_ledger_once_each(lab, browser, truth):
     names = ["one.ipynb", "two.ipynb"]
     tabs = [Tab(lab, browser, name, truth) for name in names]
     for name in names:
         write_notebook(
-            lab, name, person=True, labeller=name[:3], ledger_file="shared.db", n_check=200, label_budget=20
+            lab, name, person=True, labeller=name[:3], ledger_file="shared.db", n_check=60, label_budget=20
         )
     for tab in tabs:
         tab.open()
@@ -269,9 +269,9 @@ def test_two_tabs_label_two_hundred_images_of_one_ledger_once_each(lab, browser,
         tab.page.close()
     with Ledger(lab.folder / "shared.db", [str(k) for k in range(10)]) as ledger:
         labels = [event for event in ledger.events() if event.action == "label"]
-    assert len(labels) == len({event.image for event in labels}) == 200
+    assert len(labels) == len({event.image for event in labels}) == 60
     assert all(str(truth[event.image]) == event.label for event in labels)
-    assert min(Counter(event.who for event in labels).values()) > 50, "one tab did nearly all"
+    assert min(Counter(event.who for event in labels).values()) > 15, "one tab did nearly all"
 
 
 def test_names_of_files_and_classes_are_shown_as_text_and_never_run(lab, browser):
