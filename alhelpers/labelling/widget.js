@@ -129,7 +129,7 @@ function render({ model, el }) {
   // JupyterLab asks the element that has the focus for this mark.
   function makeButton(className, name, key, act) {
     const button = make("button", className, "", { type: "button", "data-lm-suppress-shortcuts": "true" });
-    if (key && key !== name) button.append(make("kbd", "", key, { "aria-hidden": "true" }));
+    if (key && name.length > 1) button.append(make("kbd", "", key, { "aria-hidden": "true" }));
     button.append(make("span", "", name));
     button.addEventListener("click", act);
     return button;
