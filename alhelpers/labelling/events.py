@@ -12,8 +12,9 @@ from alhelpers.labelling.names import clean, twins
 WAITING = -2
 """In place of a class number: nobody has answered yet."""
 LABEL, UNSURE, SKIP, UNDO, IMPORT = "label", "cannot tell", "skip", "undo", "import"
-GUESS = "guess shown"
-"""What an event can be. An import without a label is a "cannot tell" given elsewhere."""
+GUESS, CORRECT, NAMED = "guess shown", "correction", "class named"
+"""What an event can be. An import or a correction without a label is a "cannot tell". Where a class is
+named, or added, `image` is "class 3" and `label` the name."""
 
 
 class LedgerError(UserError):

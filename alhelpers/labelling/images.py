@@ -19,8 +19,8 @@ from alhelpers.labelling.folder import Found, counted, find_images, labels_of, l
 from alhelpers.labelling.pictures import fit_into_frame, is_narrow, read_picture, reason, without_warnings
 from alhelpers.progress import progress
 
-SIDE, MOST_SIDE, SCREEN_SIDE = 28, 1024, 512
-"""Pixels a side: what a model sees of a file by default and at most, and a person at most."""
+SIDE, MOST_SIDE, SCREEN_SIDE, EXACT_SIDE = 28, 1024, 2048, 512
+"""Pixels a side: what a model sees of a file by default and at most, a person at most, and without loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -111,9 +111,10 @@ class Images:
         return tuple(self.take(part) for part in parts)
 
     def picture(self, i: int) -> bytes:
-        """Image i for the screen: a PNG of the original, upright, reduced to 512 pixels a side if larger.
+        """Image i for the screen: the original, upright, reduced to 2,048 pixels a side if larger.
 
-        If the file has gone or changed since it was loaded, what the model sees.
+        PNG up to 512 pixels a side, JPEG beyond that: a large PNG takes half a second to write. If the file
+        has gone or changed since it was loaded, what the model sees.
         """
         original = self.originals[i]
         if isinstance(original, str):
@@ -127,7 +128,10 @@ class Images:
         picture.thumbnail((SCREEN_SIDE, SCREEN_SIDE), Image.Resampling.LANCZOS)
         picture.info.clear()  # a printer's colour profile does not fit what is RGB by now
         file = io.BytesIO()
-        picture.save(file, "PNG")
+        exact = max(picture.size) <= EXACT_SIDE
+        picture.save(
+            file, **{"format": "PNG"} if exact else {"format": "JPEG", "quality": 92, "subsampling": 0}
+        )
         return file.getvalue()
 
     def file(self, i: int) -> bytes | None:

@@ -9,7 +9,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alhelpers.labelling.answers import Answers
-from alhelpers.labelling.events import GUESS, LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, LedgerError, Look
+from alhelpers.labelling.events import (
+    CORRECT,
+    GUESS,
+    LABEL,
+    SKIP,
+    UNDO,
+    UNSURE,
+    AlreadyAnswered,
+    LedgerError,
+    Look,
+)
 from alhelpers.labelling.exchange import import_rows
 from alhelpers.labelling.reader import LedgerReader
 from alhelpers.labelling.record import Record
@@ -98,16 +108,42 @@ class Ledger(LedgerReader):
             self._record.hold(look, None)
             return self._claim(look, answers)
 
+    def correct(self, look: Look, image: str, label: str | None) -> None:
+        """Put a label, or None for "cannot tell", in place of what people said about an image.
+
+        What they said stays in the record, and in `labels_of`. Raises LedgerError if nobody has answered yet.
+        """
+        with self._transaction(write=True) as answers:
+            answers.check_person(look.who)
+            before = min(answers.of_image(image).values(), default=None)
+            if before is None:
+                raise LedgerError(f"image {image[:12]}… has no answer yet; record one")
+            event = self._record.event(image, CORRECT, label, look.who, before.round)
+            answers.add(self._record.append(event))
+
+    def name_class(self, who: str, number: int, name: str) -> None:
+        """Give a class another name, or add one with the number after the last; its labels follow.
+
+        Raises LedgerError if the name is none, is or was another class's, or looks like one.
+        """
+        look = Look(who)
+        with self._transaction(write=True) as answers:
+            answers.check_person(look.who)
+            self._record.name_class(number, name)
+            self._record.append(self._record.naming(number, look.who))
+
     def undo(self, look: Look, image: str | None = None) -> str | None:
         """Take back a person's last label, "cannot tell" or skip that is not undone yet; return its image.
 
-        None if there is none. With `image`, take back the person's answer to that one, which may also be an
-        imported one. The viewer then has the image unless another has; somebody else may have answered it.
+        None if there is none. A look at images means the last about one of these. With `image`, take back
+        what the person did last about that one, which may also be a correction or come from elsewhere. The
+        viewer then has the image unless another has; somebody else may have answered it.
         """
         with self._transaction(write=True) as answers:
-            undone = (
-                self._record.last_act(look.who) if image is None else answers.of_image(image).get(look.who)
-            )
+            undone = None if image is None else answers.of_image(image).get(look.who)
+            if undone is None:
+                among = set(look.among) if image is None else {image}
+                undone = next(self._record.acts(look.who, among), None)
             if undone is None:
                 return None
             event = self._record.event(undone.image, UNDO, None, look.who, look.round)
@@ -123,6 +159,17 @@ class Ledger(LedgerReader):
             answers.check_person(look.who)
             event = self._record.event(image, GUESS, None, look.who, look.round)
             answers.add(self._record.append(event))
+
+    def held_by_others(self, look: Look) -> dict[str, str]:
+        """The images of a look that other viewers have just now, each with the name of who looks at it."""
+        with self._transaction():
+            held = self._record.held_by_others(look)
+            return {image: held[image] for image in look.among if image in held}
+
+    def acts(self, who: str) -> list[str]:
+        """The images that a person has labelled, set aside or skipped and not taken back, the last first."""
+        with self._transaction():
+            return [event.image for event in self._record.acts(who)]
 
     def waiting(self, look: Look) -> list[str]:
         """The images of a look that have no answer that counts, in order; those the person has skipped last.

@@ -4,6 +4,7 @@ So a loop that is run again from its beginning goes on where it stopped: the led
 before, and a learner that gets the same answers asks the same questions.
 """
 
+import textwrap
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -53,10 +54,11 @@ class LedgerOracle:
         """An oracle for a learner whose pool are these images: from pool indices to labels."""
         return PoolOracle(self, images, learner)
 
-    def play(self, loop: Loop) -> object:
+    def play(self, loop: Loop, n_images: int | None = None) -> object:
         """Run a loop that yields the images it asks about and is sent their labels.
 
-        Raises OracleError if the loop yields nothing.
+        `n_images`, how many it will ask about in all, tells a person how much is to come. Raises OracleError
+        if the loop yields nothing.
         """
         batches, labels = begin(loop), None
         with suppress(StopIteration):
@@ -77,7 +79,7 @@ class LedgerOracle:
 
     def say(self, text: str) -> None:
         """Tell whoever is labelling how it goes."""
-        print(text)
+        print(textwrap.fill(text, 88, subsequent_indent="    "))
 
     def _labels(self, batch: Batch) -> np.ndarray:
         digests = batch.images.digests

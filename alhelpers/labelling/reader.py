@@ -70,17 +70,22 @@ class LedgerReader:
     def labels_of(self, who: str) -> dict[str, int]:
         """A person's labels that stand, class number by image. What they cannot tell is left out."""
         with self._transaction() as answers:
-            number = {name: k for k, name in enumerate(self._record.classes)}
-            labels = [event for event in answers.standing(who) if event.label is not None]
-        return {event.image: number[event.label] for event in labels}
+            numbers = self._record.numbers
+            return {image: numbers[label] for image, label in answers.labels_of(who).items()}
 
     def agreement(self, one: str, other: str) -> Agreement:
         """How far two people agree on the images that both have labelled: see `agreement.py`."""
         return agreement(*np.array(list(self._pairs(one, other).values())).T)
 
     def disagreements(self, one: str, other: str) -> dict[str, tuple[int, int]]:
-        """The images that two people have labelled differently, with both class numbers."""
-        return {image: pair for image, pair in self._pairs(one, other).items() if pair[0] != pair[1]}
+        """The images that two people have labelled differently, with both class numbers.
+
+        Without those that somebody has settled by a correction.
+        """
+        pairs = self._pairs(one, other)
+        with self._transaction() as answers:
+            open_ones = [image for image, (a, b) in pairs.items() if a != b and not answers.correction(image)]
+        return {image: pairs[image] for image in open_ones}
 
     def seconds_per_label(self, who: str | None = None) -> float:
         """Median time of the labels that stand, by one person or all; NaN if no time is known."""

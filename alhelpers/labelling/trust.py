@@ -2,10 +2,10 @@
 
 import re
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from alhelpers.labelling.events import Event, LedgerError, check_digest
+from alhelpers.labelling.events import NAMED, Event, LedgerError, check_digest
 
 ALTERED = "another program has altered it; put a copy back, or give another file name"
 _MOMENT = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}\+00:00")
@@ -28,11 +28,14 @@ def check_schema(db: sqlite3.Connection, schema: Sequence[str], file: Path) -> N
         raise LedgerError(f"{file} has a class without a name: {ALTERED}")
 
 
-def checked(event: Event, classes: Sequence[str], file: Path) -> Event:
+def checked(event: Event, names: Collection[str], file: Path) -> Event:
     """An event as it was read. Raises LedgerError if it is none that a ledger could have recorded."""
     try:
-        check_digest(event.image)
-        sound = isinstance(event.who, str) and event.who.strip() and event.label in (None, *classes)
+        if event.action != NAMED:
+            check_digest(event.image)
+        sound = (
+            isinstance(event.who, str) and event.who.strip() and (event.label is None or event.label in names)
+        )
         sound = sound and isinstance(event.round, int) and isinstance(event.milliseconds, int | None)
         if not (sound and _MOMENT.fullmatch(event.when)):
             raise TypeError
