@@ -170,4 +170,4 @@ class LedgerReader:
         events: list[Event],
         names: "Images | Mapping[str, str] | None",
     ) -> None:
-        export_events(path, columns, events, names, self.events(), self.file)
+        export_events(path, columns, events, names, self.events(), self._record)

@@ -92,6 +92,18 @@ def test_an_export_replaces_nothing_but_its_own_earlier_one(tmp_path):
             ledger.export(tmp_path / "link.csv")
 
 
+def test_an_earlier_export_is_known_after_a_class_got_another_name(tmp_path):
+    path = tmp_path / "labels.csv"
+    with Ledger(tmp_path / "labels.db", ["cat", "dog"]) as ledger:
+        ledger.record(Look("ann"), A, LABEL, "cat")
+        ledger.export(path)
+        ledger.name_class("ann", 0, "kitten")
+        ledger.export(path)
+        assert f"{A},,kitten,ann," in path.read_text()
+        ledger.record(Look("ann"), B, LABEL, "kitten")
+        ledger.export(path)
+
+
 def test_an_earlier_parquet_export_is_known_too(tmp_path):
     pytest.importorskip("pyarrow")
     path = tmp_path / "labels.parquet"
