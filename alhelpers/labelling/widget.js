@@ -129,7 +129,7 @@ function render({ model, el }) {
   // JupyterLab asks the element that has the focus for this mark.
   function makeButton(className, name, key, act) {
     const button = make("button", className, "", { type: "button", "data-lm-suppress-shortcuts": "true" });
-    if (key && key !== name) button.append(make("kbd", "", key, { "aria-hidden": "true" }));
+    if (key && name.length > 1) button.append(make("kbd", "", key, { "aria-hidden": "true" }));
     button.append(make("span", "", name));
     button.addEventListener("click", act);
     return button;
@@ -218,7 +218,10 @@ function render({ model, el }) {
     keep(content, buffers);
     shown = content.image;
     status = content.status;
-    if (!same) since = null;
+    if (!same) {
+      since = null;
+      delete image.dataset.seen;
+    }
     if (shown === null) next.replaceChildren();
     else {
       image.src = urls.get(shown);
@@ -235,7 +238,9 @@ function render({ model, el }) {
   async function markWhenPainted(digest) {
     await image.decode().catch(() => {});
     requestAnimationFrame(() => requestAnimationFrame(() => {
-      if (shown === digest) since = performance.now();
+      if (shown !== digest) return;
+      since = performance.now();
+      setTimeout(() => { image.dataset.seen = digest; }, GLANCE);
     }));
   }
 
@@ -281,10 +286,9 @@ function render({ model, el }) {
     if (LOOKS.some(([look]) => look === action)) return change(action);
     if (sent !== null || (shown === null && !["undo", "stop"].includes(action))) return;
     if (action === "stop" && !model.get("asking")) return;
-    const milliseconds = since === null ? 0 : Math.round(performance.now() - since);
-    if (ANSWERS.includes(action) && milliseconds < GLANCE)
+    if (ANSWERS.includes(action) && image.dataset.seen !== shown)
       return say("That came before you can have seen this image: look, and answer again.");
-    ask({ kind: action, image: shown, label: action === "label" ? what : null, milliseconds });
+    ask({ kind: action, image: shown, label: action === "label" ? what : null, milliseconds: Math.round(performance.now() - since) });
   }
 
   function ask(content) {
