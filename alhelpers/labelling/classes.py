@@ -67,9 +67,8 @@ def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
     if not 2 <= len(names) <= MOST_CLASSES or len(set(good)) != len(names):
         shown = " ".join(repr(classes).split())
         raise ImagesError(f"classes is {shown:.200}; give a list of 2 to {MOST_CLASSES} different names")
-    names = tuple(clean(str(name)) for name in names)
-    check_alike("classes", names)
-    return names
+    check_alike("classes", map(str, names))
+    return tuple(clean(str(name)) for name in names)
 
 
 def check_alike(what: str, names: Iterable[str]) -> None:

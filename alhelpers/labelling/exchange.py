@@ -38,7 +38,7 @@ def export_events(
     events: Iterable[Event],
     names: "Images | Mapping[str, str] | None",
     known: Iterable[Event],
-    ledger: Path,
+    record: Record,
 ) -> None:
     """Write events to a file, a row for each and for each name of its image.
 
@@ -46,12 +46,12 @@ def export_events(
     `known` events of the ledger, so is no earlier export.
     """
     if os.path.lexists(path):
-        if path.exists() and path.samefile(ledger):
+        if path.exists() and path.samefile(record.file):
             raise LedgerError(f"{path} is the ledger itself; give another file name")
-        if not _is_own(path, known):
+        if not _is_own(path, known, record):
             raise LedgerError(
-                f"{path} is there already and is no earlier export of {ledger.name} as it was written; give "
-                "another file name, or move it away"
+                f"{path} is there already and is no earlier export of {record.file.name} as it was written; "
+                "give another file name, or move it away"
             )
     called = _names(names)
     rows = [
@@ -181,12 +181,14 @@ def _pairs(names: "Images | Mapping[str, str] | None") -> Iterator[tuple[str, st
     return iter((names or {}).items())
 
 
-def _is_own(path: Path, known: Iterable[Event]) -> bool:
+def _is_own(path: Path, known: Iterable[Event], record: Record) -> bool:
     """Whether a file says nothing but what a ledger has, and so can be written anew."""
     try:
         header, rows = read_table(path)
         if tuple(header) not in (ANSWER, EVENT):
             return False
+        for row in rows:  # a class may have had another name then
+            row["label"] = record.today(row["label"])
         said = {(row["image"], row["labeller"], utc_text(row["when"]), row["label"]) for row in rows}
     except LedgerError:
         return False

@@ -111,7 +111,7 @@ def labels_of(
         for top, name in meant.items()
         if name not in (None, top)
     ]
-    none = [top for top, name in meant.items() if name is None]
+    none = sorted(top for top, name in meant.items() if name is None)
     if none:
         n = sum(count[top] for top in none)
         notes.append(f"no label from sub-folders that are none of the classes: {files(n)} in {listed(none)}")
@@ -135,8 +135,9 @@ def counted(names: Sequence[str]) -> str:
 
 def _counted(others: Counter[str]) -> str:
     """Endings with their numbers, the most common first."""
-    shown = [f"{n:,} {ending}" for ending, n in others.most_common(6)]
-    rest = others.total() - sum(n for _, n in others.most_common(6))
+    pairs = sorted(others.items(), key=lambda pair: (-pair[1], pair[0]))
+    shown = [f"{n:,} {ending}" for ending, n in pairs[:6]]
+    rest = sum(n for _, n in pairs[6:])
     return ", ".join(shown) + f" and {rest:,} others" * bool(rest)
 
 

@@ -134,6 +134,19 @@ class Images:
         )
         return file.getvalue()
 
+    def file(self, i: int) -> bytes | None:
+        """The bytes of image i's file, a PNG for an array; None if the file has gone or changed since."""
+        original = self.originals[i]
+        if isinstance(original, str):
+            try:
+                content = Path(original).read_bytes()
+            except OSError:
+                return None
+            return content if hashlib.sha256(content).hexdigest() == self.digests[i] else None
+        file = io.BytesIO()
+        Image.fromarray(original).save(file, "PNG")
+        return file.getvalue()
+
     def __repr__(self) -> str:
         parts = [f"{len(self):,} of {'×'.join(map(str, self.x.shape[1:]))}"]
         parts += [f"{len(self.classes)} classes"] * bool(self.classes)

@@ -9,6 +9,7 @@ import numpy as np
 
 from alhelpers.agreement import Agreement, agreement
 from alhelpers.labelling.answers import Answers
+from alhelpers.labelling.copies import write_copies
 from alhelpers.labelling.events import Event, LedgerError
 from alhelpers.labelling.exchange import ANSWER, EVENT, export_events
 from alhelpers.labelling.record import Record
@@ -124,6 +125,24 @@ class LedgerReader:
         """Write the whole record: as `export`, with every event and the columns id, action and undoes."""
         self._export(Path(path), EVENT, self.events(), names)
 
+    def export_class_folders(self, folder: str | Path, images: "Images") -> str:
+        """Copy the labelled ones of these images to a new folder, with a sub-folder for each class.
+
+        So most programs take them, and `load_images`. Returns in words how many there are, and what was left
+        out. Raises LedgerError if the folder is there and not empty, or cannot be written; then nothing is.
+        """
+        numbers = self.answers(images.digests)
+        return write_copies(Path(folder), images, numbers, self.classes, with_table=False)
+
+    def export_imagefolder(self, folder: str | Path, images: "Images") -> str:
+        """As `export_class_folders`, for `datasets.load_dataset("imagefolder", data_dir=folder)`.
+
+        The files are in `images`, and `metadata.csv` has for each its file_name, label, name and sha256, with
+        apostrophes as in `export`.
+        """
+        numbers = self.answers(images.digests)
+        return write_copies(Path(folder), images, numbers, self.classes, with_table=True)
+
     @contextlib.contextmanager
     def _transaction(self, write: bool = False) -> Iterator[Answers]:
         """A transaction with what follows from all that any process has recorded."""
@@ -151,4 +170,4 @@ class LedgerReader:
         events: list[Event],
         names: "Images | Mapping[str, str] | None",
     ) -> None:
-        export_events(path, columns, events, names, self.events(), self.file)
+        export_events(path, columns, events, names, self.events(), self._record)
