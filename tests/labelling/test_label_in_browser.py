@@ -16,9 +16,11 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 from alhelpers import load_mnist
+from alhelpers.labelling.events import Look
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.running import notebooks as run
@@ -429,3 +431,47 @@ def test_a_class_is_renamed_and_added_and_labelling_stops_with_a_file(lab, grey)
         rows = list(csv.DictReader(lines))
     assert [row["label"] for row in rows] == ["xenon", "yellow"]
     assert all(row["name"].endswith(".png") for row in rows)
+
+
+def test_a_tab_in_which_nothing_is_done_lets_go_of_its_image(lab, grey):
+    image = grey.wait()
+    with Ledger(lab.folder / "grey.db", ["x", "z"]) as ledger:
+        ben = Look("ben", [image], "ben's tab")
+        assert ledger.claim(ben) is None
+        grey.page.evaluate("() => { const now = performance.now(); performance.now = () => now + 61_000; }")
+        late = time.monotonic() + 60
+        while ledger.claim(ben) is None:
+            assert time.monotonic() < late, "it is held for ever"
+            time.sleep(0.2)
+
+
+def test_a_click_in_the_grid_of_all_answers_corrects(lab, browser, grey):
+    notebook = nbformat.read(lab.folder / "grey.ipynb", as_version=4)
+    for _ in range(20):  # the check images, and one round
+        grey.type("x")
+    grey.page.wait_for_selector(".al-waiting:has-text('That was all')")
+    cell = "from alhelpers.labelling.review import Review\nReview(ledger, images).widget"
+    notebook.cells.append(nbformat.v4.new_code_cell(cell))
+    nbformat.write(notebook, lab.folder / "review.ipynb")
+    tab = Tab(lab, browser, "review.ipynb", {})
+    tab.open(run=False)
+    tab.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    tiles = tab.page.locator(".al-review .al-tile")
+    tiles.nth(19).wait_for(timeout=SECONDS)
+    tab.page.wait_for_function("() => document.querySelector('.al-thumb').naturalWidth === 160")
+    chosen = tiles.nth(3).get_attribute("data-image")
+    tiles.nth(3).click()
+    tab.page.click(".al-bar .al-class >> nth=1")
+    tab.page.wait_for_selector(".al-review .al-heading:has-text('z (1)')")
+    assert tiles.last.get_attribute("data-image") == chosen
+    with Ledger(lab.folder / "grey.db", ["x", "z"]) as ledger:
+        assert ledger.answers([chosen]).tolist() == [1]
+        assert ledger.events()[-1].action == "correction"
+    tab.page.add_script_tag(content=Axe().axe_script)
+    for widget in (".al-label", ".al-review"):
+        found = tab.page.evaluate(f"axe.run('{widget}')")["violations"]
+        bad = [
+            (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
+        ]
+        assert not bad, f"{widget}: {bad}"
+    tab.page.close()
