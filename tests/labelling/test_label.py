@@ -1,6 +1,8 @@
 """People as oracles: what they answer reaches ledger and learner, whatever happens in between."""
 
 import csv
+import hashlib
+import sys
 import threading
 from dataclasses import replace
 from functools import partial
@@ -598,3 +600,41 @@ def test_where_widgets_are_not_shown_a_sentence_says_what_to_do(ledger):
     bundle = shown[0] if isinstance(shown, tuple) else shown
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert "Open the notebook in JupyterLab" in bundle["text/plain"]
+
+
+def work_of_a_key(images, file, n):
+    """Lines of Python and hundreds of SQLite's steps that one answer takes in a ledger with n answers."""
+    with Ledger(file, images.classes) as ledger:
+        digests = [hashlib.sha256(b"%d" % k).hexdigest() for k in range(n)]
+        ledger.import_labels(write_table(file, digests))
+        labeler, work = Labeler(ledger, "ann"), [0, 0]
+        tab = Viewer(labeler)
+        labeler.play(lambda: ask(images.take(range(10)), []))
+        tab.label(tab.next(), 0)
+
+        def count(which):
+            work[which] += 1
+            return trace if which == 0 else 0
+
+        def trace(*_):
+            return count(0)
+
+        image = tab.next()
+        ledger._record._db.set_progress_handler(lambda: count(1), 100)
+        sys.settrace(trace)
+        tab.label(image, 1)
+        sys.settrace(None)
+        return np.array(work)
+
+
+def write_table(file, digests):
+    path = file.with_suffix(".labels.csv")
+    path.write_text(
+        "image,label,labeller\n" + "".join(f"{one},{k % 3},ben\n" for k, one in enumerate(digests))
+    )
+    return path
+
+
+def test_a_key_takes_no_longer_when_many_images_have_been_answered(images, tmp_path):
+    few, many = (work_of_a_key(images, tmp_path / f"{n}.db", n) for n in (100, 10_000))
+    assert (many <= 1.1 * few + 5).all(), f"lines and hundreds of steps: {few} for 100, {many} for 10,000"
