@@ -121,6 +121,11 @@ class Ledger(LedgerReader):
             event = self._record.event(image, CORRECT, label, look.who, before.round)
             answers.add(self._record.append(event))
 
+    def undo_correction(self, look: Look) -> str | None:
+        """Take back this person's last correction that stands; return its image, None if there is none."""
+        events = [event for event in self.standing(look.who) if event.action == CORRECT]
+        return self.undo(look, events[-1].image) if events else None
+
     def name_class(self, who: str, number: int, name: str) -> None:
         """Give a class another name, or add one with the number after the last; its labels follow.
 
