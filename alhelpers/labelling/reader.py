@@ -11,7 +11,7 @@ from alhelpers.agreement import Agreement, agreement
 from alhelpers.labelling.answers import Answers
 from alhelpers.labelling.copies import write_copies
 from alhelpers.labelling.events import Event, LedgerError
-from alhelpers.labelling.exchange import ANSWER, EVENT, export_events, export_predictions
+from alhelpers.labelling.exchange import ANSWER, EVENT, export_events
 from alhelpers.labelling.record import Record
 
 if TYPE_CHECKING:
@@ -124,15 +124,6 @@ class LedgerReader:
     def export_history(self, path: str | Path, names: "Images | Mapping[str, str] | None" = None) -> None:
         """Write the whole record: as `export`, with every event and the columns id, action and undoes."""
         self._export(Path(path), EVENT, self.events(), names)
-
-    def export_predictions(self, path: str | Path, images: "Images", proba: np.ndarray) -> None:
-        """Write what a model says of images to a .csv or .parquet file of its own, a row each.
-
-        The columns are image (digest), name, label and confidence; `proba` are class probabilities, (n,
-        classes). Raises LedgerError if there is a file with that name that says anything else: people mend
-        such files by hand.
-        """
-        export_predictions(Path(path), images, self.classes, proba)
 
     def export_class_folders(self, folder: str | Path, images: "Images") -> str:
         """Copy the labelled ones of these images to a new folder, with a sub-folder for each class.

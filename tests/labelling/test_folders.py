@@ -217,6 +217,14 @@ def test_of_arrays_that_may_look_black_it_is_only_said():
     assert "may look black: 1 images ('image 0')" in repr(images)
 
 
+def test_what_else_a_file_of_arrays_holds_is_named_and_labels_with_gaps_are_understood(tmp_path):
+    x = np.stack([picture(k) for k in range(4)])
+    np.savez(tmp_path / "a.npz", x=x, y=np.array([0.0, np.nan, 1.0, 1.0]), x_test=x, images=x)
+    images = load_images(tmp_path / "a.npz")
+    assert images.known.tolist() == [0, -1, 1, 1]
+    assert "not read from the file: 'x_test', 'images'" in repr(images)
+
+
 # --- Transparency ---
 
 
