@@ -210,6 +210,23 @@ def test_floats_and_32_bits_are_seen_whatever_their_range(tmp_path, scale):
     assert np.corrcoef(x[good], levels[good])[0, 1] > 0.999
 
 
+def test_a_scale_bar_does_not_keep_a_picture_dark(tmp_path):
+    levels = picture(side=100, most=4095, dtype=np.uint16)
+    levels[90, 90:98] = 65535
+    save(tmp_path / "a.png", levels)
+    sparse = np.zeros((100, 100), np.uint16)
+    sparse[50, 50:55] = 65535  # ink, and nothing else
+    save(tmp_path / "b.png", sparse)
+    images = load_images(tmp_path, size=100)
+    assert np.abs(images.x[0][levels < 65535] - levels[levels < 65535] * (255 / 4095)).max() < 2
+    assert (images.x[0][90, 90:98] == 255).all()
+    assert np.array_equal(images.x[1], sparse // 257)
+    assert images.notes == (
+        "stretched, and a few bright pixels clipped: 1 file ('a.png') of which a thousandth is far brighter "
+        "than the rest",
+    )
+
+
 def test_of_arrays_that_may_look_black_it_is_only_said():
     x = np.stack([picture(1, most=20), picture(2)])
     images = load_images(x)
