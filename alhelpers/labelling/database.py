@@ -111,6 +111,9 @@ class Database:
                     reason = "it has been closed; open the ledger anew"
                 reason = ADVICE.get(code) or ADVICE.get(code & 0xFF) or reason
                 raise LedgerError(f"{self.file} cannot be used: {reason}") from None
+            except UnicodeDecodeError:  # of what SQLite wanted to say about a damaged file
+                reason = ADVICE[sqlite3.SQLITE_CORRUPT]
+                raise LedgerError(f"{self.file} cannot be used: {reason}") from None
 
     def _open(self, classes: tuple[str, ...]) -> None:
         """Make the file a ledger if it is empty; check that it is one, and of these classes."""

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import stat
 import warnings
@@ -65,10 +66,16 @@ def reason(problem: Exception) -> str:
 
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
-    """Without the warnings that Pillow gives about files."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        yield
+    """Without the warnings that Pillow gives about files, or has logged."""
+    log = logging.getLogger("PIL")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def fit_into_frame(image: Image.Image, frame: tuple[int, int], colour: bool) -> np.ndarray:
