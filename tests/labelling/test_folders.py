@@ -108,7 +108,7 @@ def test_the_same_bytes_with_two_labels_are_named(tmp_path):
 
 def test_a_broken_tiff_file_is_named_in_silence(tmp_path, capfd):
     save(tmp_path / "good.png", picture())
-    save(tmp_path / "bad.tif", picture())
+    save(tmp_path / "bad.tif", np.dstack([picture()] * 3))
     content = bytearray((tmp_path / "bad.tif").read_bytes())
     place = content.index(b"\x15\x01\x03\x00")  # samples per pixel
     content[place + 8 : place + 10] = b"\xff\x4f"
