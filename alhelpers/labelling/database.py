@@ -109,7 +109,12 @@ class Database:
                 code, reason = getattr(problem, "sqlite_errorcode", 0), str(problem)
                 if "closed database" in reason:
                     reason = "it has been closed; open the ledger anew"
+                if "decode to UTF-8" in reason:
+                    code = sqlite3.SQLITE_CORRUPT
                 reason = ADVICE.get(code) or ADVICE.get(code & 0xFF) or reason
+                raise LedgerError(f"{self.file} cannot be used: {reason}") from None
+            except UnicodeDecodeError:  # of what SQLite wanted to say about a damaged file
+                reason = ADVICE[sqlite3.SQLITE_CORRUPT]
                 raise LedgerError(f"{self.file} cannot be used: {reason}") from None
 
     def _open(self, classes: tuple[str, ...]) -> None:

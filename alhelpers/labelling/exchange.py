@@ -157,6 +157,8 @@ def _label(label: object, classes: tuple[str, ...]) -> str | None:
     text = "" if label is None else str(label)
     if not text.strip():
         return None
+    if text in classes:
+        return text
     number = _number(text)  # pandas makes 1.0 of "1", and Excel 7 of "007"
     alike = [name for name in classes if number is not None and _number(name) == number]
     return matching(text, classes) or (alike[0] if len(alike) == 1 else text)

@@ -39,7 +39,7 @@ def find_images(folder: Path, follow_links: bool) -> Found:
 
     def leads_out(path: str) -> bool:
         real = os.path.realpath(path)
-        is_out = not follow_links and os.path.lexists(real) and os.path.commonpath([home, real]) != home
+        is_out = not (follow_links or Path(real).is_relative_to(home)) and os.path.lexists(real)
         out.extend([_name_below(path, root)] * is_out)
         return is_out
 

@@ -6,7 +6,7 @@ import io
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 
@@ -225,8 +225,10 @@ def load_images(
         return _from_files(path, found, known, classes, frame or (SIDE, SIDE), bool(colour), stretch)
     if path.suffix.lower() != ".npz" or not os.path.isfile(path):
         raise ImagesError(f"{str(path)!r} is no folder and no .npz file; give one of these, or an array")
-    x, y = _read_npz(path)
-    return _from_array(x, frame, colour, y if labels is None else labels, classes)
+    x, y, others = _read_npz(path)
+    images = _from_array(x, frame, colour, y if labels is None else labels, classes)
+    left_out = [f"not read from the file: {listed(others)}"] * bool(others)
+    return replace(images, notes=(*left_out, *images.notes))
 
 
 def _from_files(
@@ -328,17 +330,15 @@ def _from_array(
     return Images(x, names, digests, known, classes, tuple(originals), notes=tuple(notes))
 
 
-def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """The images and, if there are any, the labels in a .npz file."""
+def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
+    """The images in a .npz file, the labels if there are any, and the names of what else is in it."""
     try:
         if not zipfile.is_zipfile(path):  # NumPy would suggest to unpickle whatever it is
             raise ValueError("it is damaged or something else")
         with np.load(path, allow_pickle=False) as archive:
             names = archive.files
-            x, y = (
-                next((archive[n] for n in pair if n in names), None)
-                for pair in (("x", "images"), ("y", "labels"))
-            )
+            read = [next((n for n in pair if n in names), "") for pair in (("x", "images"), ("y", "labels"))]
+            x, y = (archive[name] if name else None for name in read)
     except Exception as problem:  # of any type: zipfile and NumPy have several each
         raise ImagesError(f"{str(path)!r} cannot be read as a .npz file: {reason(problem)}") from None
     if x is None:
@@ -346,7 +346,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             f"{str(path)!r} holds {', '.join(map(repr, names)) or 'nothing'}; "
             "name the images 'x' and their labels, if known, 'y'"
         )
-    return x, y
+    return x, y, [name for name in names if name not in read]
 
 
 def _check_size(size: int | tuple[int, int]) -> tuple[int, int]:

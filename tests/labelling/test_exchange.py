@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import os
+import threading
 
 import numpy as np
 import pytest
@@ -134,6 +135,29 @@ def test_the_model_s_labels_replace_no_file_that_differs(tmp_path, images):
     written(path, content.replace("dog", "cat"))
     with pytest.raises(LedgerError, match="is there already and says something else"):
         export_predictions(path, few, ["=cat", "dog"], proba)
+
+
+def test_two_tabs_may_export_to_the_same_file_at_once(tmp_path):
+    path, failures = tmp_path / "labels.csv", []
+    with Ledger(tmp_path / "labels.db", ["cat", "dog"]) as ledger:
+        for image in IMAGES:
+            ledger.record(Look("ann"), image, LABEL, "cat")
+
+        def export():
+            try:
+                for _ in range(30):
+                    ledger.export(path)
+            except LedgerError as problem:
+                failures.append(problem)
+
+        threads = [threading.Thread(target=export) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    assert len(path.read_text().splitlines()) == len(IMAGES) + 1
+    assert {file.name for file in tmp_path.iterdir()} == {"labels.csv", "labels.db"}
 
 
 # --- Nothing that runs ---
