@@ -1,9 +1,11 @@
 """Tables from and for other programs: understood or refused in a sentence, never run, nothing overwritten."""
 
 import csv
+import errno
 import hashlib
 import os
 import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -335,6 +337,28 @@ def test_labelled_images_become_class_folders_that_load_again(ledger, images, tm
     with pytest.raises(LedgerError, match="none of these 3 images has a label"):
         ledger.export_class_folders(tmp_path / "none", images.take([50, 51, 52]))
     assert not (tmp_path / "none").exists()
+
+
+def test_of_an_export_that_the_disk_has_no_room_for_nothing_remains(ledger, images, tmp_path, monkeypatch):
+    for i in range(5):
+        ledger.record(Look("ann"), images.digests[i], LABEL, "2")
+    write, written_files = Path.write_bytes, []
+
+    def full(path, content):
+        if len(written_files) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written_files.append(path)
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for export in (ledger.export_class_folders, ledger.export_imagefolder):
+        written_files.clear()
+        with pytest.raises(
+            LedgerError, match=r"cannot write .*out: No space left .* the ledger is safe"
+        ) as error:
+            export(tmp_path / "out", images)
+        assert "\n" not in str(error.value)
+        assert {path.name for path in tmp_path.iterdir()} == {"labels.db", "numbered"}
 
 
 def test_an_imagefolder_has_a_row_for_each_file_with_its_label(ledger, images, tmp_path):
