@@ -214,6 +214,18 @@ def test_names_of_files_are_understood(ledger, images, tmp_path, column):
     assert ledger.answers(images.digests).tolist() == [2] * 5 + [-2] * 55
 
 
+def test_a_history_is_no_table_of_answers(ledger, tmp_path):
+    """Or what was skipped would come back as "cannot tell", and what was taken back as an answer."""
+    ledger.record(Look("ann"), A, LABEL, "1")
+    ledger.record(Look("ann"), B, SKIP)
+    ledger.undo(Look("ann"), A)
+    ledger.export_history(tmp_path / "history.csv")
+    with Ledger(tmp_path / "other.db", ledger.classes) as other:
+        with pytest.raises(LedgerError, match="is a whole history, .* give a file that `export` wrote"):
+            other.import_labels(tmp_path / "history.csv")
+        assert other.events() == []
+
+
 def test_the_last_part_of_a_name_is_enough_if_one_file_has_it(ledger, images, tmp_path):
     (tmp_path / "numbered" / "2" / "only.png").write_bytes(b"")
     os.replace(tmp_path / "numbered" / "2" / "5.png", tmp_path / "numbered" / "2" / "only.png")
