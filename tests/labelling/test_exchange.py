@@ -221,7 +221,7 @@ def test_a_history_is_no_table_of_answers(ledger, tmp_path):
     ledger.undo(Look("ann"), A)
     ledger.export_history(tmp_path / "history.csv")
     with Ledger(tmp_path / "other.db", ledger.classes) as other:
-        with pytest.raises(LedgerError, match="is a whole history, .* give a file that `export` wrote"):
+        with pytest.raises(LedgerError, match=r"is a whole history, .* give a file that `export` wrote"):
             other.import_labels(tmp_path / "history.csv")
         assert other.events() == []
 
