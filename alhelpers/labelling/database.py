@@ -139,8 +139,9 @@ class Database:
     def _check_given(self, classes: tuple[str, ...]) -> None:
         """Raise LedgerError unless these are the classes, by any name, and perhaps more."""
         for k, name in enumerate(self.classes):
-            known = self.numbers.get(self.today(classes[k]) if k < len(classes) else name) == k
-            if k >= len(classes):  # one that people added while they labelled need not be given
+            if k < len(classes):
+                known = self.numbers.get(classes[k]) == k
+            else:  # one that people added while they labelled need not be given
                 added = "select 1 from event where action = ? and image = ?"
                 known = self._db.execute(added, (NAMED, f"class {k}")).fetchone()
             if not known:
