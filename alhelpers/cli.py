@@ -141,7 +141,8 @@ def _sweep_notebook(options: argparse.Namespace) -> int:
             "install what is missing with: pip install -e '.[sweep]'"
         )
     from alhelpers.running import terminal
-    from alhelpers.running.plan import SweepError, make_plan, parse_assignments, read_grid
+    from alhelpers.running.grid import SweepError, parse_assignments, read_grid
+    from alhelpers.running.plan import make_plan
     from alhelpers.running.store import Store
 
     if options.jobs and options.scheduler:

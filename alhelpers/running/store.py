@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from alhelpers.files import atomic_write, draft_of, replacing
+from alhelpers.running.grid import SweepError, Value
 from alhelpers.running.notebooks import FIT_COLUMNS
-from alhelpers.running.plan import Plan, PlannedRun, SweepError, Value
+from alhelpers.running.plan import Plan, PlannedRun
 
 DONE, FAILED = "done", "failed"
 _ROWS_AT_ONCE = 500

@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from alhelpers import plots
 from alhelpers.files import atomic_write
 from alhelpers.intervals import interval
+from alhelpers.running.grid import Value
 from alhelpers.running.notebooks import describe
-from alhelpers.running.plan import Plan, PlannedRun, Value
+from alhelpers.running.plan import Plan, PlannedRun
 from alhelpers.running.store import FAILED, Store, write_tables
 
 SEED = "seed"

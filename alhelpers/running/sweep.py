@@ -23,8 +23,10 @@ import nbformat
 
 from alhelpers.models import engine
 from alhelpers.running import kernels, notebooks
+from alhelpers.running.grid import SweepError, Value
 from alhelpers.running.notebooks import TIMEOUT, first_line
-from alhelpers.running.plan import Plan, PlannedRun, SweepError, Value, package_version
+from alhelpers.running.plan import Plan, PlannedRun
+from alhelpers.running.software import package_version
 from alhelpers.running.store import DONE, FAILED, Store, Tally, what_is_missing
 
 if TYPE_CHECKING:

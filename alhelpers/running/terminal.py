@@ -3,7 +3,8 @@
 import sys
 
 from alhelpers.running import kernels, summary
-from alhelpers.running.plan import Plan, SweepError
+from alhelpers.running.grid import SweepError
+from alhelpers.running.plan import Plan
 from alhelpers.running.progress import SweepProgress
 from alhelpers.running.store import Store, Tally, what_is_missing
 from alhelpers.running.sweep import run_sweep

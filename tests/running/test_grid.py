@@ -4,7 +4,8 @@ import nbformat
 import pytest
 
 from alhelpers import cli
-from alhelpers.running.plan import SweepError, make_plan, parse_assignments, read_grid
+from alhelpers.running.grid import SweepError, parse_assignments, read_grid
+from alhelpers.running.plan import make_plan
 
 
 @pytest.fixture

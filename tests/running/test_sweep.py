@@ -20,7 +20,9 @@ import pytest
 from alhelpers import cli
 from alhelpers.running import kernels, notebooks, summary, sweep
 from alhelpers.running import plan as plan_module
-from alhelpers.running.plan import SweepError, digest_of, make_plan, parse_values
+from alhelpers.running.grid import SweepError, parse_values
+from alhelpers.running.plan import make_plan
+from alhelpers.running.software import digest_of
 from alhelpers.running.store import Store
 
 PARAMETERS = (
