@@ -71,4 +71,4 @@ def test_runs_that_show_no_history_are_said_to_have_none(notebook, tmp_path, cap
     out = tmp_path / "out"
     assert cli.main(["sweep", str(notebook), "-p", "seed=0:2", "--out", str(out)]) == 0
     told = capsys.readouterr().err
-    assert "2 runs showed no history and have no row in the results; end a cell" in told
+    assert "2 runs showed neither a history nor a result; end a cell with `learner.history`, or call" in told

@@ -20,7 +20,7 @@ import pytest
 from alhelpers import cli
 from alhelpers.running import kernels, notebooks, summary, sweep
 from alhelpers.running import plan as plan_module
-from alhelpers.running.grid import SweepError, parse_values
+from alhelpers.running.grid import SweepError
 from alhelpers.running.plan import make_plan
 from alhelpers.running.software import digest_of
 from alhelpers.running.store import Store
@@ -131,24 +131,6 @@ def fork_server_and_kernels(pid):
 # --- Planning ---
 
 
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("5,10,20", [5, 10, 20]),
-        ("0:4", [0, 1, 2, 3]),
-        ("0:100:50", [0, 50]),
-        ("None,1:3", [None, 1, 2]),
-        ("0.5, 1e-3", [0.5, 1e-3]),
-        ("true,False", [True, False]),
-        ("margin", ["margin"]),
-    ],
-)
-def test_values_are_lists_ranges_and_words(text, values):
-    found = parse_values("x", text)
-    assert found == values
-    assert list(map(type, found)) == list(map(type, values))
-
-
 def test_a_plan_is_the_product_of_all_values(notebook):
     plan = make_plan(notebook, {"seed": [0, 1, 2], "wait": [0, 1]})
     assert len(plan.runs) == 6 == len({planned.id for planned in plan.runs})
@@ -186,7 +168,7 @@ def test_identity_is_notebook_parameters_and_package_and_nothing_else(notebook, 
     executed.cells[1].execution_count = 7
     nbformat.write(executed, tmp_path / "executed.ipynb")
     assert identity(tmp_path / "executed.ipynb", seed=3) == first, "outputs are no part of what will run"
-    monkeypatch.setattr(plan_module, "package_version", lambda: "0.0")
+    monkeypatch.setattr(plan_module.software, "software", lambda imports: {"numpy": "0.0"})
     assert identity(notebook, seed=3) != first
 
 
@@ -213,7 +195,7 @@ def test_ten_thousand_runs_are_planned_in_five_seconds_of_work(tmp_path):
         (["-p", "seed="], r"seed= has no values; give a list like 5,10,20 or a range like 0:20$"),
         (["-p", "seed=5:5"], r"seed=5:5 has no values"),
         (["-p", "seed"], r"-p seed is no NAME=VALUES; give for example -p batch_size=5,10,20$"),
-        (["-p", "seed=0:9:0"], r"the range '0:9:0' of seed has step 0; give 1 or more$"),
+        (["-p", "seed=0:9:0"], r"the range '0:9:0' of seed has step 0; give another$"),
         (["-p", "seed=1", "-p", "seed=2"], r"seed is given twice"),
         ([], r"the grid is empty; give at least one parameter, as in -p seed=0:20$"),
         (["-p", "seed=1", "--jobs", "2", "--scheduler", "tcp://x:1"], r"--jobs is for this machine"),
@@ -243,7 +225,7 @@ def test_a_wrong_call_ends_in_one_sentence(notebook, tmp_path, capfd, monkeypatc
         (
             nbformat.writes(nbformat.v4.new_notebook(metadata={"kernelspec": {
                 "name": "ir", "display_name": "R", "language": "R"}})),
-            r"is a notebook in R; only Python notebooks can be swept",
+            r"is a notebook in R; only Python notebooks can be run",
         ),
         (nbformat.writes(nbformat.v4.new_notebook()), r'has no cell tagged "parameters", so there is'),
     ],
@@ -579,7 +561,7 @@ def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch)
 def test_however_a_sweep_ends_the_results_of_what_is_there_are_written(
     notebook, tmp_path, monkeypatch, capfd, ended_by, code, sentence
 ):
-    def two_then_none(jobs, plan, pending, timeout):
+    def two_then_none(jobs, plan, pending, timeout, place):
         for planned in pending[:2]:
             record = {
                 "status": "done", "parameters": planned.parameters, "error": None, "seconds": 1.0,
@@ -598,16 +580,20 @@ def test_however_a_sweep_ends_the_results_of_what_is_there_are_written(
     assert "2 of 6 runs are done" in (out / "summary.html").read_text()
 
 
-def test_a_worker_with_another_package_or_none_is_named():
-    class Client:
-        def run(self, function, **_):
-            return {"tcp://far:1": "0.0.1+deadbeef"}
+def test_a_worker_with_other_software_or_none_is_named(notebook):
+    plan = make_plan(notebook, {"seed": [1]})
 
-    with pytest.raises(SweepError, match=r"the worker at tcp://far:1 has alhelpers 0.0.1\+deadbeef and the"):
-        sweep._check_workers(Client(), "0.1.0+cafe")
+    class Client:
+        def run(self, function, *_, **__):
+            return {"tcp://far:1": plan.software | {"numpy": "1.26"}}
+
+    with pytest.raises(
+        SweepError, match=r"the worker at tcp://far:1 has numpy 1.26 and the sweep has numpy 2"
+    ):
+        sweep._check_workers(Client(), plan)
     Client.run = lambda *_, **__: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'alhelpers'"))
     with pytest.raises(SweepError, match=r"a worker cannot run alhelpers \(No module named 'alhelpers'\)"):
-        sweep._check_workers(Client(), "0.1.0+cafe")
+        sweep._check_workers(Client(), plan)
 
 
 def test_a_history_that_is_none_is_a_failure(tmp_path):
