@@ -39,9 +39,12 @@ _PRELOADED = [
 
 
 class ForkServer:
-    """A running fork server. Starts at the first request, and again should it have died."""
+    """A running fork server. Starts at the first request, and again should it have died.
 
-    command = (sys.executable, "-m", "alhelpers.running.kernels")
+    It looks for no modules in the caller's folder (-P), where a file may be called random.py.
+    """
+
+    command = (sys.executable, "-P", "-m", "alhelpers.running.kernels")
 
     def __init__(self) -> None:
         self.works = CAN_FORK
@@ -224,8 +227,6 @@ def _serve() -> None:
     answers = os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
-    if sys.path[0] == os.getcwd():
-        del sys.path[0]  # put there by `python -m`; a kernel has its own working directory there
     # As ipykernel sets it before a notebook can import matplotlib.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     # OpenBLAS starts its threads when it is loaded, and a process with threads cannot be forked.
@@ -276,6 +277,7 @@ def _become_kernel(arguments: list[str], cwd: str, env: dict[str, str]) -> None:
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.chdir(cwd)
+    sys.path.insert(0, "")  # as a kernel has it that was not forked
     os.environ.update(env)
     sys.argv = ["ipykernel_launcher", *arguments]
     # Python seeds its own generator anew after a fork, NumPy does not.
