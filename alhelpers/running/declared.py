@@ -195,7 +195,8 @@ def check_values(name: str, given: Given, declared: Declared, notebook: str) -> 
         if type(value) is float:
             value += 0.0  # -0.0 is 0.0
         if not judge.allows(value):
-            raise SweepError(f"{name} is {value!r}; {notebook} declares it as {declared.allowed()}")
+            shown = repr(value) if len(repr(value)) < 60 else f"{repr(value)[:60]}…"
+            raise SweepError(f"{name} is {shown}; {notebook} declares it as {declared.allowed()}")
         if (type(value), value) in checked:
             raise SweepError(f"{name} has the value {value!r} twice; each run is done once")
         checked[type(value), value] = value

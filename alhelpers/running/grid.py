@@ -16,7 +16,14 @@ MOST_RUNS = 100_000
 """Of one sweep: so many are planned in half a minute and 0.3 GB."""
 _RANGE = re.compile(r"(-?\d+):(-?\d+)(?::(-?\d+))?")
 _FLOAT_RANGE = re.compile(r"-?[\d.e-]+(:-?[\d.e-]+){1,2}")
-_WORDS = {"None": None, "null": None, "True": True, "true": True, "False": False, "false": False}
+WORDS = {
+    "None": None,
+    "null": None,
+    "True": True,
+    "true": True,
+    "False": False,
+    "false": False,
+}
 
 
 class SweepError(UserError):
@@ -45,8 +52,8 @@ def split_numbers(name: str, text: str) -> list[str]:
 
 def read_scalar(text: str) -> Value:
     """A number, a truth value or None if the text looks like one, or else the text."""
-    if text in _WORDS:
-        return _WORDS[text]
+    if text in WORDS:
+        return WORDS[text]
     for kind in (int, float):
         with contextlib.suppress(ValueError):
             return kind(text)

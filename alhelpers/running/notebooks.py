@@ -138,7 +138,8 @@ def execute_notebook(
         if limit.is_over():
             message = f"the notebook took longer than its limit of {timeout:g} s"
             return failure("TimeoutError", message, limit.cells, limit.source)
-        return failure(type(problem).__name__, problem)
+        hint = "; `alhelpers doctor` may know why" if "Kernel died before" in str(problem) else ""
+        return failure(type(problem).__name__, f"{problem}{hint}")
     finally:
         connection.unlink(missing_ok=True)
     return None

@@ -5,6 +5,7 @@ import itertools
 import json
 import math
 import re
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -15,11 +16,11 @@ from alhelpers.errors import UserError
 from alhelpers.parameters import ParameterError, check_parameters, nearest
 from alhelpers.running import software
 from alhelpers.running.declared import Declared, check_values, declared_parameters, parameters_cell
-from alhelpers.running.grid import MOST_RUNS, Given, SweepError, Value
+from alhelpers.running.grid import MOST_RUNS, WORDS, Given, SweepError, Value
 from alhelpers.running.notebooks import check_kernel, first_line
 
 _NAMED = 5
-"""How many impossible combinations are named one by one."""
+"""How many of the reasons why combinations are impossible are named."""
 _PATH_NAME = re.compile(r"(?:^|_)(?:path|file|filename|folder|dir|directory)$", re.IGNORECASE)
 _PATH_VALUE = re.compile(r"\.{1,2}[/\\]|~/")
 
@@ -76,13 +77,19 @@ def make_plan(
     if not columns:
         raise SweepError("the grid is empty; give at least one parameter, as in -p seed=0:20")
     varied = tuple(name for name, values in columns.items() if len(values) > 1)
-    notes = _resolve_paths(notebook, columns, declared)
+    notes = [
+        f"{name} {value} is read as text, as {notebook.name} declares it"
+        for name, values in columns.items()
+        for value in values
+        if isinstance(value, str) and value in WORDS and value not in declared[name].choices
+    ]
+    notes += _resolve_paths(notebook, columns, declared)
     combinations = _paired(columns, varied) if zipped else _product(columns)
     defaults = {name: each.default for name, each in declared.items()}
     possible = [defaults | dict(zip(columns, values, strict=True)) for values in combinations]
     if any("check_parameters()" in cell.source for cell in content.cells):
         declarations = parameters_cell(notebook, content).source
-        possible, left_out = _sorted_out(possible, declarations, varied, skip_impossible)
+        possible, left_out = _sorted_out(possible, declarations, skip_impossible)
         notes += left_out
     source = _canonical_source(content)
     digest = hashlib.sha256(source.encode()).hexdigest()
@@ -114,32 +121,30 @@ def _paired(columns: Mapping[str, list[Value]], varied: tuple[str, ...]) -> Iter
 
 
 def _sorted_out(
-    combinations: list[dict[str, Value]], declarations: str, varied: tuple[str, ...], skip: bool
+    combinations: list[dict[str, Value]], declarations: str, skip: bool
 ) -> tuple[list[dict[str, Value]], list[str]]:
     """The combinations that the notebook would accept, and a sentence about the others, if there are any.
 
     Raises SweepError for those others unless they are to be skipped, and if there are no more than those.
     """
-    possible, impossible = [], []
+    possible, reasons = [], Counter()
     for parameters in combinations:
         try:
             check_parameters({"In": ["", declarations], **parameters})
             possible.append(parameters)
         except ParameterError as problem:
-            given = ", ".join(f"{name} {parameters[name]}" for name in varied)
-            impossible.append((given, str(problem)))
-    if not impossible:
+            reasons[str(problem)] += 1
+    if not reasons:
         return possible, []
-    if len({why for _, why in impossible}) == 1 and not possible:
-        raise SweepError(impossible[0][1])
-    named = "; ".join(f"{given} ({why})" for given, why in impossible[:_NAMED])
-    more = f"; and {len(impossible) - _NAMED:,} more" if len(impossible) > _NAMED else ""
-    count = f"{len(impossible):,} of {len(combinations):,} combinations"
+    why = "; ".join([*reasons][:_NAMED])
+    if len(reasons) > _NAMED:
+        why += f"; and {len(reasons) - _NAMED:,} more"
     if not possible:
-        raise SweepError(f"no combination is possible: {named}{more}")
+        raise SweepError(why)
+    count = f"{reasons.total():,} of {len(combinations):,} combinations"
     if not skip:
-        raise SweepError(f"{count} cannot run: {named}{more}; --skip-impossible leaves them out")
-    return possible, [f"{count} are left out: {named}{more}"]
+        raise SweepError(f"{count} cannot run: {why}; --skip-impossible leaves them out")
+    return possible, [f"{count} are left out: {why}"]
 
 
 def _resolve_paths(
@@ -153,7 +158,7 @@ def _resolve_paths(
     notes = []
 
     def absolute(name: str, value: Value, folder: Path) -> Value:
-        path = str((folder / Path(value).expanduser()).absolute())
+        path = str((folder / Path(value).expanduser()).resolve())
         if path != value:
             notes.append(f"{name} {value} is read as {path}")
         return path

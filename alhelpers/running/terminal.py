@@ -9,6 +9,8 @@ from alhelpers.running.progress import SweepProgress
 from alhelpers.running.store import Store, Tally, what_is_missing
 from alhelpers.running.sweep import FILES_BYTES, run_sweep
 
+MOST_NOTES = 10
+
 
 def print_plan(plan: Plan, store: Store, rerun_failed: bool) -> None:
     """Say what would run."""
@@ -27,8 +29,10 @@ def print_plan(plan: Plan, store: Store, rerun_failed: bool) -> None:
 
 def tell_notes(plan: Plan) -> None:
     """Say what differs from what was asked for."""
-    for note in plan.notes:
+    for note in plan.notes[:MOST_NOTES]:
         print(f"alhelpers: {note}", file=sys.stderr)
+    if len(plan.notes) > MOST_NOTES:
+        print(f"alhelpers: and {len(plan.notes) - MOST_NOTES:,} more like these", file=sys.stderr)
 
 
 def sweep(

@@ -176,7 +176,8 @@ def test_another_alhelpers_on_the_path_is_named(tmp_path):
     shutil.copytree(kernel._PACKAGE, tmp_path / "alhelpers", ignore=shutil.ignore_patterns("*.npz", "*.gz"))
     program = "from alhelpers.course import kernel; kernel.check_imports()"
     environment = os.environ | {"PYTHONPATH": str(tmp_path)}
-    done = subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True, text=True)
+    command = [sys.executable, "-P", "-c", program]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True)
     assert (
         f"alhelpers is imported from {tmp_path}/alhelpers, because of PYTHONPATH or the folder" in done.stderr
     )
