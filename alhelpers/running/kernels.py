@@ -203,12 +203,14 @@ class ForkingKernelManager(TrackedKernelManager):
         self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "alhelpers-fork"}
 
 
-def kernel_manager_class(file: Path, scratch: Path | None = None) -> type[AsyncKernelManager]:
-    """The quickest class of kernel managers there is on this system.
+def kernel_manager_class(
+    file: Path, scratch: Path | None = None, *, forked: bool = True
+) -> type[AsyncKernelManager]:
+    """A class of kernel managers, by default the quickest there is on this system.
 
     `file` is its kernel's connection file; the folder `scratch` goes should this process be killed.
     """
-    base = ForkingKernelManager if SERVER.works else TrackedKernelManager
+    base = ForkingKernelManager if SERVER.works and forked else TrackedKernelManager
     return type(base)(base.__name__, (base,), {"file": file, "scratch": scratch})
 
 

@@ -8,6 +8,7 @@ import math
 import os
 import re
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -231,7 +232,9 @@ def refresh_notebooks(
 
     A notebook that fails keeps its old contents.
     """
-    outcomes = _in_parallel([(_refresh, notebook) for notebook in notebooks], jobs, report)
+    with tempfile.TemporaryDirectory(prefix="alhelpers-") as folder:
+        tasks = [(_refresh, notebook, Path(folder)) for notebook in notebooks]
+        outcomes = _in_parallel(tasks, jobs, report)
     for notebook in notebooks:
         if notebook.resolve() == NOTEBOOKS / "06_active_learning.ipynb":
             # The learning curve is the second figure of notebook 06.
@@ -255,10 +258,20 @@ def histories(notebook: NotebookNode) -> Iterator[dict]:
 
 
 def result(notebook: NotebookNode) -> dict[str, object]:
-    """What a notebook gave to `sweep_result`, by name."""
+    """What a notebook gave to `sweep_result`, by name. Raises ValueError if it shows something else."""
     found: dict[str, object] = {}
     for output in outputs(notebook):
-        found |= json.loads(output.get("data", {}).get(RESULT_MIME, "{}"))
+        shown = output.get("data", {}).get(RESULT_MIME, "{}")
+        try:
+            found |= json.loads(shown)
+            if not all(
+                value is None or isinstance(value, bool | int | float | str) for value in found.values()
+            ):
+                raise TypeError
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"the notebook shows {shown!r:.80} as a result; give it by sweep_result"
+            ) from None
     return found
 
 
@@ -315,9 +328,11 @@ def _execute_into(folder: Path, notebook: Path) -> Outcome:
     return Outcome(name, time.monotonic() - start, describe(error))
 
 
-def _refresh(path: Path) -> Outcome:
+def _refresh(path: Path, scratch: Path) -> Outcome:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
+
+    from alhelpers.running import kernels
 
     start = time.monotonic()
     try:
@@ -330,6 +345,7 @@ def _refresh(path: Path) -> Outcome:
             coalesce_streams=True,  # one output, however the prints arrived
             kernel_name="python3",
             extra_arguments=KERNEL_ARGUMENTS,
+            kernel_manager_class=kernels.kernel_manager_class(scratch / f"{path.stem}.json", forked=False),
         ).execute()
         atomic_write(path, as_committed(notebook))
     except CellExecutionError as failure:

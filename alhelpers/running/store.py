@@ -116,7 +116,7 @@ def _keep(files: str | dict[str, bytes], folder: Path) -> list[str]:
         return folder / (f"own-{name}" if name in ("notebook.ipynb", "run.json") else name)
 
     if isinstance(files, str):
-        for path in Path(files).iterdir():
+        for path in Path(files).glob("*"):  # none, should the run have removed its own folder
             path.rename(kept(path.name))
     else:
         for name, content in files.items():

@@ -7,6 +7,7 @@ command given again does what is missing, however the one before it ended.
 
 import contextlib
 import itertools
+import json
 import logging
 import os
 import platform
@@ -142,9 +143,10 @@ def _execute_in(place: Path, plan: Plan, parameters: dict[str, Value], timeout: 
         for key in ("input_path", "output_path"):
             executed.metadata.get("papermill", {}).pop(key, None)
         text = nbformat.writes(executed)
-        text.encode()
         error = error or notebooks.history_error(executed)
-        found |= {"history": list(notebooks.histories(executed)), "result": notebooks.result(executed)}
+        shown = {"history": list(notebooks.histories(executed)), "result": notebooks.result(executed)}
+        json.dumps([text, shown], ensure_ascii=False).encode()  # half letters have no place in a file
+        found |= shown
     except Exception as problem:  # whatever a notebook's outputs do to those who read them
         error, text = notebooks.failure(type(problem).__name__, problem), plan.source
     record = _record(

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import json
 import os
 import re
@@ -13,12 +14,13 @@ import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import papermill
 import pyarrow.parquet
 import pytest
 
 from alhelpers import cli
-from alhelpers.running import kernels, notebooks, summary, sweep
+from alhelpers.running import kernels, notebooks, summary, sweep, sweep_result
 from alhelpers.running import plan as plan_module
 from alhelpers.running.grid import SweepError
 from alhelpers.running.plan import make_plan
@@ -617,7 +619,9 @@ def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
     assert "another sweep is writing to" in capsys.readouterr().err
 
 
-def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, tmp_path):
+def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(tmp_path):
+    keeps = "import os\nos.mkdir('deep')\nopen('deep/seed.txt', 'w').write(str(seed))"
+    notebook = write_notebook(tmp_path / "tiny.ipynb", FITS, keeps)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -656,6 +660,137 @@ def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, 
     assert code == 0, err
     assert found_rows(tmp_path / "out") == expected_rows(range(6))
     assert not list(tmp_path.glob("*/*.ipynb")), "a worker left a notebook in its folder"
+    kept = [path.read_text() for path in tmp_path.glob("out/runs/*/deep/seed.txt")]
+    assert sorted(kept) == list("012345"), "what runs write comes back with them"
+
+
+# --- What runs leave ---
+
+WRITES = """
+import os
+from alhelpers.running import sweep_result
+os.makedirs("deep/er")
+for name in ("model.txt", "deep/er/curve.csv", "run.json"):
+    with open(name, "w") as file:
+        file.write(f"{name} of {seed}")
+sweep_result(accuracy=seed / 10, loss=float("nan"), seed=-seed)
+sweep_result(named=f"run {seed}", accuracy=seed / 5)
+"""
+
+
+def test_files_and_results_of_a_run_are_kept_beside_it(tmp_path):
+    notebook = write_notebook(tmp_path / "writes.ipynb", WRITES, parameters="seed: int = 0")
+    out = tmp_path / "out"
+    code, _, err = run_command(notebook, "-p", "seed=1,2", "--out", out)
+    assert (code, err) == (0, ""), err
+    for path in (out / "runs").iterdir():
+        record = json.loads((path / "run.json").read_text())
+        seed = record["parameters"]["seed"]
+        assert record["files"] == ["deep/er/curve.csv", "model.txt", "own-run.json"]
+        for kept, name in [("model.txt", "model.txt"), ("own-run.json", "run.json")]:
+            assert (path / kept).read_text() == f"{name} of {seed}"
+    table = pyarrow.parquet.read_table(out / "runs.parquet").to_pylist()
+    assert [row["seed"] for row in table] == [1, 2]
+    assert [row["accuracy"] for row in table] == [0.2, 0.4], "the later value of a name counts"
+    assert [row["result_seed"] for row in table] == [-1, -2], "a parameter keeps its name"
+    assert [row["named"] for row in table] == ["run 1", "run 2"]
+    assert all(row["loss"] != row["loss"] for row in table)
+    assert [row["run_status"] for row in table] == ["done", "done"]
+    page = (out / "summary.html").read_text()
+    assert re.search(r"<td>accuracy</td>\s*<td class=\"number\">2</td><td class=\"number\">0.3</td>", page), (
+        page
+    )
+    assert 'deep/er/curve.csv">deep/er/curve.csv</a>' in page
+
+
+def test_of_a_run_on_a_cluster_come_as_many_files_as_can_travel(tmp_path, monkeypatch):
+    for name, size in [("a.bin", 60), ("b.bin", 60), ("c.bin", 30)]:
+        (tmp_path / name).write_bytes(b"x" * size)
+    monkeypatch.setattr(sweep, "FILES_BYTES", 100)
+    files, left_out = sweep._packed(str(tmp_path))
+    assert {name: len(content) for name, content in files.items()} == {"a.bin": 60, "c.bin": 30}
+    assert left_out == ["b.bin"]
+
+
+@pytest.mark.parametrize("value", [[1, 2], 10**30, {"a": 1}, np.arange(3), object()])
+def test_a_result_that_has_no_place_in_a_table_is_refused_where_it_is_given(value):
+    with pytest.raises(
+        ValueError, match=r"sweep_result: x is a \w+; give one number, a text, True, False or"
+    ):
+        sweep_result(x=value)
+
+
+ODD = """
+import os, shutil
+if seed == 1: print("\\udcff")
+if seed == 2: display({"application/vnd.alhelpers.result+json": '{"a": [1]}', "text/plain": ""}, raw=True)
+if seed == 3: shutil.rmtree(os.getcwd())
+if seed == 4: os._exit(3)
+if seed == 5: import subprocess; subprocess.Popen(["sleep", "600"])
+"""
+
+
+@linux
+def test_whatever_a_notebook_does_the_others_are_done_and_nothing_is_left(tmp_path, monkeypatch):
+    places = {"TMPDIR": tmp_path / "tmp", "JUPYTER_RUNTIME_DIR": tmp_path / "runtime"}
+    for name, folder in places.items():
+        folder.mkdir()
+        monkeypatch.setenv(name, str(folder))
+    notebook = write_notebook(tmp_path / "odd.ipynb", ODD, parameters="seed: int = 0")
+    code, printed, err = run_command(notebook, "-p", "seed=0:7", "--out", tmp_path / "out")
+    assert code == 1
+    assert "5 of 7 runs done" in printed
+    assert "failed: seed=2: ValueError: the notebook shows" in err
+    assert "failed: seed=4: DeadKernelError" in err
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 7
+    assert [path for folder in places.values() for path in folder.rglob("*")] == []
+    with (tmp_path / "out" / "runs.csv").open(newline="") as file:
+        assert [row["run_status"] for row in csv.DictReader(file)].count("done") == 5
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_temporary_folders_and_connection_files_go_however_a_sweep_ends(
+    notebook, tmp_path, monkeypatch, number
+):
+    places = {"TMPDIR": tmp_path / "tmp", "JUPYTER_RUNTIME_DIR": tmp_path / "runtime"}
+    for name, folder in places.items():
+        folder.mkdir()
+        monkeypatch.setenv(name, str(folder))
+    runs = tmp_path / "out" / "runs"
+    process = start(notebook, "-p", "seed=0:2", "-p", "wait=600.0", "--out", tmp_path / "out")
+    wait_for(lambda: list(runs.glob(".*.at-work/.notebook.kernel.json")))
+    wait_for(lambda: fork_server_and_kernels(process.pid)[1])
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
+    process.communicate(timeout=60)
+    wait_for(lambda: not runs.exists() or not list(runs.iterdir()))
+    assert [path for folder in places.values() for path in folder.rglob("*")] == []
+
+
+@linux
+def test_a_kernel_whose_exit_code_nobody_asks_for_has_ended():
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    try:
+        kernel = kernels.ForkedKernel(pid)
+        wait_for(lambda: kernel.poll() == 0, 5)
+        assert Path(f"/proc/{pid}").exists(), (
+            "it is a zombie, as in containers whose first process is no init"
+        )
+    finally:
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "cp437", "ascii"])
+def test_no_sweep_is_lost_to_a_letter_that_the_terminal_lacks(notebook, tmp_path, monkeypatch, encoding):
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    out = tmp_path / "ö–ж"
+    assert cli.main(["sweep", str(notebook), "-p", "name=ä–ж", "--out", str(out), "--dry-run"]) == 0
+    streams[0].flush()
+    assert b"0 done and 0 failed" in streams[0].buffer.getvalue()
 
 
 # --- What is written ---
