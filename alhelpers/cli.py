@@ -150,26 +150,8 @@ def _sweep_notebook(options: argparse.Namespace) -> int:
             "install what is missing with: pip install -e '.[sweep]'"
         )
     from alhelpers.running import terminal
-    from alhelpers.running.grid import SweepError, parse_assignments, read_grid
-    from alhelpers.running.plan import make_plan
-    from alhelpers.running.store import Store
 
-    if options.jobs and options.scheduler:
-        raise SweepError("--jobs is for this machine; with --scheduler the workers' threads decide")
-    grid = parse_assignments(options.assignments)
-    from_file = read_grid(options.grid) if options.grid else {}
-    for name in grid.keys() & from_file.keys():
-        raise SweepError(f"{name} is given by -p and by {options.grid}; keep one of them")
-    grid = from_file | grid
-    plan = make_plan(options.notebook, grid, zipped=options.zip, skip_impossible=options.skip_impossible)
-    store = Store(options.out)
-    if options.dry_run:
-        terminal.print_plan(plan, store, options.rerun_failed)
-        return 0
-    with store:
-        return terminal.sweep(
-            plan, store, options.scheduler, options.jobs, options.rerun_failed, options.timeout
-        )
+    return terminal.plan_and_sweep(options)
 
 
 @_command("exact", _out("build/exact"))

@@ -13,7 +13,7 @@ Given = str | Sequence[Value]
 """Values of one parameter as somebody gives them: text with commas, or one by one."""
 
 MOST_RUNS = 100_000
-"""Of one sweep: so many are planned in half a minute and 0.3 GB."""
+"""Of one sweep: so many are planned in six seconds and 0.1 GB."""
 _RANGE = re.compile(r"(-?\d+):(-?\d+)(?::(-?\d+))?")
 _FLOAT_RANGE = re.compile(r"-?[\d.e-]+(:-?[\d.e-]+){1,2}")
 WORDS = {

@@ -114,7 +114,7 @@ def execute(plan: Plan, parameters: dict[str, Value], timeout: float = TIMEOUT, 
     if place:
         return _execute_in(Path(place), plan, parameters, timeout)
     with tempfile.TemporaryDirectory(prefix="alhelpers-", ignore_cleanup_errors=True) as folder:
-        result = _execute_in(Path(folder) / "run", plan, parameters, timeout)
+        result = _execute_in(Path(folder), plan, parameters, timeout)
         result["files"], result["record"]["left_out"] = _packed(result["files"])
     return result
 
@@ -130,7 +130,8 @@ def _execute_in(place: Path, plan: Plan, parameters: dict[str, Value], timeout: 
         for attempt in range(1, KERNEL_ATTEMPTS + 1):
             found["attempts"] = attempt
             shutil.rmtree(place, ignore_errors=True)
-            folder.mkdir(parents=True)
+            place.mkdir(mode=0o700)
+            folder.mkdir()
             error = notebooks.execute_notebook(notebook, target, parameters, folder, timeout, place)
             executed = nbformat.read(target, as_version=4) if target.exists() else notebook
             if not error or error["cell"] or kernels.ENDING.is_set():

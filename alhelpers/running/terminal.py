@@ -1,15 +1,34 @@
 """A sweep as the command line does it: its plan, its runs, its results, and how it ended, in sentences."""
 
+import argparse
 import sys
 
 from alhelpers.running import kernels, summary
-from alhelpers.running.grid import SweepError
-from alhelpers.running.plan import Plan
+from alhelpers.running.grid import SweepError, parse_assignments, read_grid
+from alhelpers.running.plan import Plan, make_plan
 from alhelpers.running.progress import SweepProgress
 from alhelpers.running.store import Store, Tally, what_is_missing
 from alhelpers.running.sweep import FILES_BYTES, run_sweep
 
 MOST_NOTES = 10
+
+
+def plan_and_sweep(options: argparse.Namespace) -> int:
+    """Do what the command line's options ask for; return the exit code. Raises SweepError."""
+    if options.jobs and options.scheduler:
+        raise SweepError("--jobs is for this machine; with --scheduler the workers' threads decide")
+    grid = parse_assignments(options.assignments)
+    from_file = read_grid(options.grid) if options.grid else {}
+    for name in grid.keys() & from_file.keys():
+        raise SweepError(f"{name} is given by -p and by {options.grid}; keep one of them")
+    given = from_file | grid
+    plan = make_plan(options.notebook, given, zipped=options.zip, skip_impossible=options.skip_impossible)
+    store = Store(options.out)
+    if options.dry_run:
+        print_plan(plan, store, options.rerun_failed)
+        return 0
+    with store:
+        return sweep(plan, store, options.scheduler, options.jobs, options.rerun_failed, options.timeout)
 
 
 def print_plan(plan: Plan, store: Store, rerun_failed: bool) -> None:
