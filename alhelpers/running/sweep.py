@@ -157,7 +157,7 @@ def _execute_in(place: Path, plan: Plan, parameters: dict[str, Value], timeout: 
         seconds=round(time.time() - began, 3),
         host=platform.node(),
         kernel="forked" if kernels.SERVER.works else "started",
-        versions=plan.software | _other_versions(),
+        versions=plan.software | {"papermill": version("papermill")},
     )
     return {"notebook": text, "record": record, "files": str(folder)}
 
@@ -176,16 +176,9 @@ def _packed(folder: str) -> tuple[dict[str, bytes], list[str]]:
 
 def _record(parameters: dict[str, Value], error: dict[str, Any] | None, **found: object) -> dict[str, Any]:
     """What run.json says of a run, beside its identity."""
-    nothing = {
-        **{"history": [], "result": {}, "left_out": [], "seconds": 0.0},
-        **{"attempts": 0, "host": "", "kernel": "none", "versions": {}},
-    }
-    return {"status": FAILED if error else DONE, "parameters": parameters, "error": error} | nothing | found
-
-
-def _other_versions() -> dict[str, str]:
-    """Of what runs a notebook, and leaves its figures alone."""
-    return {"papermill": version("papermill")}
+    record = {"status": FAILED if error else DONE, "parameters": parameters, "error": error}
+    record |= {"history": [], "result": {}, "left_out": [], "seconds": 0.0, "attempts": 0}
+    return record | {"host": "", "kernel": "none", "versions": {}} | found
 
 
 # --- All runs, on this machine ---
