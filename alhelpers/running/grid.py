@@ -1,6 +1,7 @@
 """What people write into a grid: on the command line and in a file."""
 
 import contextlib
+import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -90,7 +91,9 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, Given]:
     """The grid of command line arguments like "batch_size=5,10,20". Raises SweepError."""
     grid: dict[str, Given] = {}
     for assignment in assignments:
-        name, sign, text = assignment.partition("=")
+        # Given in UTF-8 where the locale says ASCII, it is still what was typed.
+        readable = os.fsencode(assignment).decode("utf-8", "surrogateescape")
+        name, sign, text = readable.partition("=")
         name = name.strip()
         if not sign or not name:
             raise SweepError(f"-p {assignment} is no NAME=VALUES; give for example -p batch_size=5,10,20")

@@ -395,4 +395,5 @@ def first_line(text: object) -> str:
 
 
 def _one_line(text: object) -> str:
-    return re.sub(r"\s+", " ", str(text)).strip()[:300]
+    line = re.sub(r"\s+", " ", str(text)).strip()[:300]
+    return line.encode(errors="replace").decode()  # half letters, of paths in another encoding

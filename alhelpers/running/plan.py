@@ -4,6 +4,7 @@ import hashlib
 import itertools
 import json
 import math
+import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -96,7 +97,8 @@ def make_plan(
     imports = software.imported(cell.source for cell in content.cells if cell.cell_type == "code")
     versions = software.software(imports)
     runs = [PlannedRun(_identity([digest, versions, parameters]), parameters) for parameters in possible]
-    return Plan(notebook.stem, source, digest, imports, versions, varied, runs, tuple(notes))
+    name = os.fsencode(notebook.stem).decode(errors="replace")
+    return Plan(name, source, digest, imports, versions, varied, runs, tuple(notes))
 
 
 def _identity(what: object) -> str:

@@ -5,6 +5,7 @@ import csv
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -98,7 +99,12 @@ class Store:
 
     def place(self, identity: str) -> Path:
         """Where a run may work; what is left there goes with the next sweep."""
-        return self.runs.resolve() / f".{identity}.at-work"
+        folder = self.runs.resolve()
+        try:
+            str(folder).encode()
+        except UnicodeEncodeError:  # in another encoding: no path for a notebook's metadata
+            folder = Path(tempfile.gettempdir())
+        return folder / f".{identity}.at-work"
 
     def write(self, identity: str, result: dict[str, Any]) -> None:
         """Put a run's folder in its place, whole, with the files it wrote; a failed run's older one goes."""
@@ -117,7 +123,7 @@ def _keep(files: str | dict[str, bytes], folder: Path) -> list[str]:
 
     if isinstance(files, str):
         for path in Path(files).glob("*"):  # none, should the run have removed its own folder
-            path.rename(kept(path.name))
+            shutil.move(path, kept(path.name))
     else:
         for name, content in files.items():
             kept(name).parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +187,8 @@ def _table(folder: Path, name: str, columns: dict[str, type]) -> Iterator[Callab
         draft_of(folder / f"{name}.csv") as csv_draft,
         draft_of(folder / f"{name}.parquet") as parquet_draft,
         csv_draft.open("w", newline="", encoding="utf-8") as file,
-        pyarrow.parquet.ParquetWriter(parquet_draft, schema) as parquet,
+        parquet_draft.open("wb") as parquet_file,  # Arrow cannot open every path that Python can
+        pyarrow.parquet.ParquetWriter(parquet_file, schema) as parquet,
     ):
         writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()

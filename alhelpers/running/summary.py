@@ -29,7 +29,7 @@ def write_results(plan: Plan, store: Store) -> int:
     Raises SweepError if a run's record is damaged.
     """
     nothing = write_tables(plan, store)
-    atomic_write(store.folder / "summary.html", _page(plan, store))
+    atomic_write(store.folder / "summary.html", _page(plan, store).encode(errors="replace"))
     return nothing
 
 

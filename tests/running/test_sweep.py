@@ -793,6 +793,23 @@ def test_no_sweep_is_lost_to_a_letter_that_the_terminal_lacks(notebook, tmp_path
     assert b"0 done and 0 failed" in streams[0].buffer.getvalue()
 
 
+@linux
+def test_a_sweep_is_whole_in_a_folder_whose_name_the_locale_lacks(tmp_path, monkeypatch):
+    for name, value in [("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")]:
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "ö–ж"
+    folder.mkdir()
+    notebook = write_notebook(folder / "ä.ipynb", FITS, "open('kept.txt', 'w').close()")
+    code, _, err = run_command(notebook, "-p", "seed=1", "-p", "name=ü", "--out", folder / "out")
+    assert code == 0, err
+    assert found_rows(folder / "out") == expected_rows([1])
+    assert [row["name"] for row in csv.DictReader((folder / "out" / "runs.csv").open(encoding="utf-8"))] == [
+        "ü"
+    ]
+    assert len(list(folder.glob("out/runs/*/kept.txt"))) == 1
+    assert "Sweep of ä" in (folder / "out" / "summary.html").read_text(encoding="utf-8")
+
+
 # --- What is written ---
 
 
