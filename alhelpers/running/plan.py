@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NamedTuple
 
@@ -96,6 +97,11 @@ def make_plan(
     digest = hashlib.sha256(source.encode()).hexdigest()
     imports = software.imported(cell.source for cell in content.cells if cell.cell_type == "code")
     versions = software.software(imports)
+    if missing := [name for name in imports if name != "__main__" and not find_spec(name)]:
+        notes.append(
+            f"{notebook.name} imports {', '.join(missing)}, not installed here; runs have folders of their "
+            "own, without the modules beside the notebook"
+        )
     runs = [PlannedRun(_identity([digest, versions, parameters]), parameters) for parameters in possible]
     name = os.fsencode(notebook.stem).decode(errors="replace")
     return Plan(name, source, digest, imports, versions, varied, runs, tuple(notes))

@@ -247,6 +247,18 @@ def test_relative_paths_are_the_caller_s_and_recorded_absolute(tmp_path, monkeyp
     assert f"folder mine is read as {tmp_path / 'work' / 'mine'}" in capsys.readouterr().err
 
 
+def test_a_module_that_runs_will_not_find_is_named_before_they_start(tmp_path):
+    path = declaring(tmp_path, "x: int = 0")
+    content = nbformat.read(path, as_version=4)
+    content.cells.append(nbformat.v4.new_code_cell("import json, yaml\nfrom my_helpers.deep import thing"))
+    nbformat.write(content, path)
+    (tmp_path / "my_helpers.py").touch()
+    (note,) = make_plan(path, {"x": "1"}).notes
+    assert note.startswith(
+        "declares.ipynb imports my_helpers, not installed here; runs have folders of their"
+    )
+
+
 def test_what_a_run_is_follows_the_packages_it_imports_and_not_who_looks_at_it(monkeypatch, tmp_path):
     cells = [
         "%matplotlib inline\nimport numpy as np, PIL",
