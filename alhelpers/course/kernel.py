@@ -184,9 +184,9 @@ def _ask_kernel(log: object) -> tuple[str, str | None, str]:
 
 
 def check_widget() -> str:
-    """JupyterLab has the front end of the widget that notebook 11 asks a person with."""
+    """JupyterLab has the front end of the widget that notebook 12 asks a person with."""
     if not find_spec("anywidget"):
-        return "not installed; notebook 11 asks a person only with it: pip install anywidget pillow pyarrow"
+        return "not installed; notebook 12 asks a person only with it: pip install anywidget pillow pyarrow"
     from jupyter_core.paths import jupyter_config_path, jupyter_path
 
     for name in ("@jupyter-widgets/jupyterlab-manager", "anywidget"):
@@ -194,7 +194,7 @@ def check_widget() -> str:
             (Path(folder) / name / "package.json").exists() for folder in jupyter_path("labextensions")
         ):
             raise Problem(
-                f"JupyterLab lacks the extension {name}, without which notebook 11 shows no images to label; "
+                f"JupyterLab lacks the extension {name}, without which notebook 12 shows no images to label; "
                 "mend with:",
                 f"{advice.python()} -m pip install --force-reinstall --no-deps anywidget jupyterlab_widgets",
             )
@@ -206,11 +206,11 @@ def check_widget() -> str:
                 continue
             if name in disabled and (isinstance(disabled, list) or disabled[name]):
                 raise Problem(
-                    f"{advice.short(config)} disables the extension {name}, without which notebook 11 shows "
+                    f"{advice.short(config)} disables the extension {name}, without which notebook 12 shows "
                     "no images to label; allow it:",
                     f"jupyter labextension enable {name}",
                 )
-    return "JupyterLab has what notebook 11 shows images with"
+    return "JupyterLab has what notebook 12 shows images with"
 
 
 def check_engine() -> str:

@@ -206,7 +206,7 @@ def test_what_ipython_runs_first_is_named(startup, expected, tmp_path, monkeypat
 
 
 def test_a_jupyterlab_without_the_widget_s_front_end_is_named(tmp_path, monkeypatch):
-    assert kernel.check_widget() == "JupyterLab has what notebook 11 shows images with"
+    assert kernel.check_widget() == "JupyterLab has what notebook 12 shows images with"
     config = tmp_path / "labconfig" / "page_config.json"
     config.parent.mkdir()
     config.write_text('{"disabledExtensions": {"anywidget": true}}')
@@ -217,7 +217,7 @@ def test_a_jupyterlab_without_the_widget_s_front_end_is_named(tmp_path, monkeypa
         kernel.check_widget
     )
     monkeypatch.setattr(kernel, "find_spec", lambda name: None)
-    assert kernel.check_widget().startswith("not installed; notebook 11 asks a person only with it")
+    assert kernel.check_widget().startswith("not installed; notebook 12 asks a person only with it")
 
 
 def test_settings_that_change_figures_are_named(monkeypatch):
