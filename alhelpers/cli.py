@@ -120,12 +120,8 @@ def _refresh_notebooks(options: argparse.Namespace) -> int:
         help="a list (batch_size=5,10,20) or a range (seed=0:20 is 0 to 19); can be given more than once",
     ),
     _argument("--grid", type=Path, help="a YAML file of names and values, beside -p"),
-    _argument(
-        "--zip", action="store_true", help="pair the values, first with first, instead of combining all"
-    ),
-    _argument(
-        "--skip-impossible", action="store_true", help="leave out combinations that the notebook would refuse"
-    ),
+    _argument("--zip", action="store_true", help="pair the values, first with first"),
+    _argument("--skip-impossible", action="store_true", help="leave out what the notebook would refuse"),
     _argument("--out", type=Path, required=True, help="folder for the runs and their results"),
     _argument("--dry-run", action="store_true", help="print the plan and run nothing"),
     _argument("--rerun-failed", action="store_true", help="do runs that failed again"),
