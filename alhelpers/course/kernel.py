@@ -54,7 +54,7 @@ def _hiding() -> Iterator[Path]:
     given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
     needed = (sys.stdlib_module_names | {*_PACKAGES}) - {"test"}
     for folder in dict.fromkeys([Path.cwd(), advice.REPOSITORY / "notebooks", *map(Path, given)]):
-        for path in sorted(folder.iterdir() if folder.is_dir() else ()):
+        for path in sorted(folder.glob("*")):
             if path.stem in needed and (path.suffix == ".py" or (path / "__init__.py").exists()):
                 yield path
 

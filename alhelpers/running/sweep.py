@@ -138,7 +138,7 @@ def _execute_in(place: Path, plan: Plan, parameters: dict[str, Value], timeout: 
                 break  # otherwise it is not the notebook that failed: its kernel died, or did not start
         if not error:
             given = ", ".join(f"{name} {value}" for name, value in parameters.items())
-            note = f"*A run of a sweep, with {given}. Figures in the text are those of the published run.*"
+            note = f"*A run of a sweep, with {given}. What the text says may be of other values.*"
             executed.cells.insert(0, nbformat.v4.new_markdown_cell(note, id="sweep-note"))
         # Where the run was: no part of what it found.
         for key in ("input_path", "output_path"):

@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from alhelpers import cli
 from alhelpers.running import kernels, notebooks, summary, sweep, sweep_result
 from alhelpers.running import plan as plan_module
 from alhelpers.running.grid import SweepError
-from alhelpers.running.plan import make_plan
+from alhelpers.running.plan import PlannedRun, make_plan
 from alhelpers.running.software import digest_of
 from alhelpers.running.store import Store
 
@@ -546,6 +547,44 @@ def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch)
         pytest.raises(SweepError, match=r"has had no worker for 1 s; start one"),
     ):
         sweep._first_ended(client, {client.submit(int, "1")})
+
+
+TOLD_TO_END = threading.Event()
+
+
+def ends_when_told():
+    TOLD_TO_END.wait(120)
+
+
+def test_a_cluster_on_which_nothing_ends_is_given_up(monkeypatch):
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr(sweep, "STARTING_SECONDS", 0.5)
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        try:
+            running = {client.submit(ends_when_told)}
+            with pytest.raises(
+                SweepError, match=r"no run has ended on the cluster for 3 s; restart its workers"
+            ):
+                sweep._first_ended(client, running, timeout=0.5)
+        finally:
+            TOLD_TO_END.set()
+
+
+def test_a_result_that_never_comes_back_is_a_failure_of_its_run(monkeypatch):
+    class Ended:
+        def result(self, timeout):
+            raise TimeoutError
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr(sweep, "_first_ended", lambda *_: set())
+    problem = sweep._taken(None, Ended(), 1)
+    assert sweep._lost(PlannedRun("x", {}), problem)["error"]["message"].startswith("its result did not come")
 
 
 @pytest.mark.parametrize(
