@@ -57,7 +57,10 @@ def _page(plan: Plan, store: Store) -> str:
         percent=_percent,
         number=_number,
         final=[_means(group, values) for group, values in collected.final.items()],
-        results=[_means(group, values, name) for (group, name), values in collected.results.items()],
+        results=[
+            _means(group, values, name)
+            for (group, name), values in sorted(collected.results.items(), key=lambda each: each[0][1])
+        ],
     )
 
 
