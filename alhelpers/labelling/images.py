@@ -15,7 +15,7 @@ from PIL import Image
 
 from alhelpers.data import check_images
 from alhelpers.labelling.classes import ImagesError, check_classes, labels_as_numbers
-from alhelpers.labelling.folder import Found, counted, find_images, labels_of, listed
+from alhelpers.labelling.folder import Found, counted, find_images, labels_of, listed, some
 from alhelpers.labelling.pictures import fit_into_frame, is_narrow, read_picture, reason, without_warnings
 from alhelpers.progress import progress
 
@@ -280,12 +280,12 @@ def _about_equal_ones(
     torn = [list(said.items())[:2] for said in labels.values() if len(said) > 1]
     notes = []
     if again:
-        shown = listed([names[i] for i in again])
-        notes.append(f"the same as another, and asked about once: {len(again):,} images ({shown})")
+        shown = counted([names[i] for i in again], "image")
+        notes.append(f"the same as another, and asked about once: {shown}")
     if torn:
         (k, i), (other, j) = torn[0]
-        example = f"{names[i]!r} is {classes[k]!r} and {names[j]!r} is {classes[other]!r}"
-        notes.append(f"LABELS IN CONFLICT: {len(torn):,} images are there with two labels, such as {example}")
+        example = f"{names[i]!r} is {classes[k]!r}, and {names[j]!r}, the same image, is {classes[other]!r}"
+        notes.append(f"LABELS IN CONFLICT for {some(len(torn), 'image')}: {example}")
     return notes
 
 
@@ -325,7 +325,7 @@ def _from_array(
     notes = []
     if dim:
         few = "grey levels fill less than a quarter of 0 to 255, and may look black"
-        notes.append(f"{few}: {len(dim):,} images ({listed(dim)})")
+        notes.append(f"{few}: {counted(dim, 'image')}")
     notes += _about_equal_ones(names, digests, known, classes)
     return Images(x, names, digests, known, classes, tuple(originals), notes=tuple(notes))
 
