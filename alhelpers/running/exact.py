@@ -121,7 +121,7 @@ def write_fits(fits: Iterable[Fit], path: Path) -> None:
 
 
 def check_engine(notebooks: Path, out: Path, name: str | None = None) -> bool:
-    """Run the fits (by default with the engine at work), say how many are equal, write NAME.csv; whether all are."""
+    """Run the fits, say how many are equal and write NAME.csv; whether all are. None: the engine at work."""
     expected, name = committed_fits(notebooks), name or engine()
     start = time.perf_counter()
     found = javascript_fits() if name == "javascript" else article_fits()
