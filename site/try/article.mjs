@@ -150,7 +150,7 @@ function drawArticle(width) {
   }
   return lineChart(width, {
     label: t("article_chart", { summary: t("article_chart_summary") }),
-    x: { domain: [0, 400, 4000], shares: [0, 0.5, 1], ticks: [0, 100, 200, 300, 400, 1000, 2000, 3000, 4000], title: t("axis_labels_model") },
+    x: { domain: [0, 400, 4000], shares: [0, 0.5, 1], ticks: width < 480 ? [0, 200, 400, 2000, 4000] : [0, 100, 200, 300, 400, 1000, 2000, 3000, 4000], title: t("axis_labels_model") },
     y: { domain: [0.3, 1], ticks: [0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 1], format: (tick) => percent(tick, 0) },
     lines,
     rules: [{ x: 400 }],

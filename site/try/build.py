@@ -22,7 +22,7 @@ from alhelpers import article
 from alhelpers.data import load_mnist, read_mnist
 from alhelpers.evidence.table import Results, read
 from alhelpers.files import atomic_write
-from alhelpers.intervals import interval, points
+from alhelpers.intervals import crossed_interval, interval, points
 from alhelpers.labelling.images import load_images
 from alhelpers.learner import ActiveLearner
 from alhelpers.model_numpy import SoftmaxRegression
@@ -31,7 +31,9 @@ from alhelpers.running.exact import committed_fits
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 MOST_BYTES = 2_000_000
-N_POOL, N_TEST = 4000, 1000
+N_POOL, N_TEST, N_STOP = 4000, 1000, 400
+EXAMPLE = 749
+"""A pool image that the model is in doubt about, as a person may be."""
 # In the order in which one needs the other: written one after the other, they are one script.
 SHARED = ("model.mjs",)
 WORKER = (*SHARED, "learner.mjs", "race.mjs", "worker.mjs")
@@ -61,9 +63,17 @@ def script(names: Iterable[str]) -> str:
     return '"use strict";\n(() => {\n' + "".join(parts) + "})();\n"
 
 
+def images() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+    """The article's pool and its 400 test images, and other test images, drawn at random: they are to be typical."""
+    x, y, x_test, y_test = read_mnist()
+    others = np.random.default_rng(0).choice(np.arange(N_STOP, len(y_test)), N_TEST - N_STOP, replace=False)
+    test = np.concatenate([np.arange(N_STOP), others])
+    return x[:N_POOL], y[:N_POOL], x_test[test], y_test[test]
+
+
 def packed() -> str:
     """Grey levels, labels, and SHA-256 digests of the pool's images as the labelling ledger has them, in base64."""
-    x, y, x_test, y_test = read_mnist(N_POOL, N_TEST)
+    x, y, x_test, y_test = images()
     digests = b"".join(map(bytes.fromhex, load_images(x).digests))
     parts = (x.tobytes(), x_test.tobytes(), y.astype("u1").tobytes(), y_test.astype("u1").tobytes(), digests)
     return base64.b64encode(zlib.compress(b"".join(parts), 9)).decode()
@@ -92,12 +102,11 @@ def idea() -> dict:
         confidence = learner.predict_proba(np.array(rows)).max(axis=1)
         return [rows[i] for i in np.argsort(confidence, kind="stable")]
 
-    example, *_ = by_confidence(range(400, 700))
     order = by_confidence(range(100, 400))
     six = sorted(order[round(share * (len(order) - 1))] for share in (0, 0.15, 0.35, 0.6, 0.8, 1))
     return {
         "accuracy": learner.history[-1].accuracy,
-        "example": guesses(example),
+        "example": guesses(EXAMPLE),
         "six": [guesses(row) for row in six],
     }
 
@@ -125,15 +134,20 @@ def evidence(results: Results) -> dict:
     stopped = {"stopped_on": "400 test images", "judged_by": "400 test images", "n_labels": 400}
     judges = results.select(experiment="judges")
     hundred = judges.values(query="least confident", **stopped) - judges.values(query="random", **stopped)
-    recipe = results.select(experiment="article recipe", query="random", batch_size=400)
-    fair = loop.at(400, query="least confident") - recipe.at(400)
+    tenths = results.select(experiment="test images")
+    fair = crossed_interval(
+        tenths.last_by("judged_by", query="least confident", C=None)
+        - tenths.last_by("judged_by", query="random", C=None)
+    )
+    variant = "divided by n, not times 1/n"
     return {
         "bands": bands,
         "gains": gains,
         "converged": converged,
         "hundred": [round(400 * float(gain)) / 400 for gain in hundred],
         "hundred_gain": _gain(np.round(400 * hundred) / 400),
-        "fair": _gain(fair),
+        "fair": {"interval": list(fair)},
+        "divided": results.select(experiment="rounding").last(variant=variant)[0],
     }
 
 
@@ -164,7 +178,7 @@ def values_of(facts: dict, texts: dict[str, str]) -> dict[str, str]:
 
     def words(gain: dict, digits: int = 1) -> str:
         mean, low, high = (points(part, digits).replace("-", "−") for part in gain["interval"])
-        return f"{mean} points ({low} to {high})"
+        return f"{mean} ({low} to {high})"
 
     shown = facts["idea"]
     (first, sure), (second, other) = shown["example"]["guesses"]
@@ -180,6 +194,7 @@ def values_of(facts: dict, texts: dict[str, str]) -> dict[str, str]:
         "hundred_low": points(min(hundred), 1).replace("-", "−"), "hundred_high": points(max(hundred), 1),
         "hundred_harm": sum(gain < 0 for gain in hundred), "hundred_gain": words(facts["hundred_gain"]),
         "hundred_six": sum(gain >= 0.06 for gain in hundred), "fair": words(facts["fair"], 2),
+        "divided": f"{100 * facts['divided']:.2f}",
     }  # fmt: skip
     for short, query in (("lc", "least confident"), ("margin", "margin"), ("entropy", "entropy")):
         for n in (50, 400):
@@ -199,7 +214,7 @@ def page(home: str = "") -> str:
         key: re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text) for key, text in texts.items()
     }
     texts["more"] = texts["more_beside" if home else "more_alone"].replace("{home}", html.escape(home))
-    pool = read_mnist(N_POOL, 1)[0]
+    pool, *_ = images()
     pictures = {"example_picture": picture(pool[found["idea"]["example"]["row"]])}
     for k, one in enumerate(found["idea"]["six"]):
         pictures[f"six_picture_{k}"] = picture(pool[one["row"]])

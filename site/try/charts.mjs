@@ -2,7 +2,7 @@
 import { make, number, t } from "./dom.mjs";
 
 const SVG = "http://www.w3.org/2000/svg";
-const MARGIN = { left: 46, right: 14, top: 10, bottom: 42 };
+const MARGIN = { left: 46, right: 18, top: 10, bottom: 42 };
 
 /** An element of SVG. */
 export function svg(tag, attributes = {}, ...children) {
@@ -91,29 +91,33 @@ export function lineChart(width, { height = 300, label, x, y, lines = [], bands 
 }
 
 /**
- * Rows of dots that are heaped where they meet. rows: [{name, values, class, interval: [mean, low, high], mark}].
+ * Rows of dots that are heaped where they meet. rows: [{name, note, values, class, interval: [mean, low, high], mark}].
  */
-export function dotChart(width, { label, x, rows, rowHeight = 84 }) {
+export function dotChart(width, { label, x, rows, rowHeight = 116 }) {
   const height = MARGIN.top + MARGIN.bottom + rows.length * rowHeight;
   const { chart, toX, bottom } = axes(width, height, label, x, { domain: [0, 1] });
   chart.append(svg("line", { x1: toX(0), x2: toX(0), y1: MARGIN.top, y2: bottom, class: "rule" }));
-  rows.forEach(({ name, values, class: kind, interval, mark }, row) => {
+  rows.forEach(({ name, note = "", values, class: kind, interval, mark }, row) => {
     const top = MARGIN.top + row * rowHeight;
-    const base = top + rowHeight - 18;
-    chart.append(svg("text", { x: 4, y: top + 13, class: "row-name" }, name));
+    const base = top + rowHeight - 22;
+    chart.append(
+      svg("text", { x: 0, y: top + 13, class: "row-name" }, name),
+      svg("text", { x: 0, y: top + 31 }, note),
+    );
     const heaps = new Map();
     for (const value of values) {
       const at = Math.round(toX(value) / 7);
-      const level = heaps.get(at) ?? 0;
-      heaps.set(at, level + 1);
-      const step = Math.min(7, (rowHeight - 40) / 10);
-      chart.append(svg("circle", { cx: at * 7, cy: base - 4 - level * step, r: 3, class: `dot ${kind}` }));
+      heaps.set(at, (heaps.get(at) ?? 0) + 1);
+    }
+    const step = Math.min(7, (base - top - 26) / Math.max(...heaps.values(), 1));
+    for (const [at, count] of heaps) {
+      for (let i = 0; i < count; i++) chart.append(svg("circle", { cx: at * 7, cy: base - 5 - i * step, r: 3, class: `dot ${kind}` }));
     }
     if (interval) {
       const [mean, low, high] = interval.map(toX);
       chart.append(
-        svg("line", { x1: low, x2: high, y1: base + 7, y2: base + 7, class: "interval" }),
-        svg("line", { x1: mean, x2: mean, y1: base + 2, y2: base + 12, class: "interval" }),
+        svg("line", { x1: low, x2: high, y1: base + 8, y2: base + 8, class: "interval" }),
+        svg("line", { x1: mean, x2: mean, y1: base + 3, y2: base + 13, class: "interval" }),
       );
     }
     if (mark !== undefined) {

@@ -119,7 +119,8 @@ function drawDeals(width) {
   const name = t("deal_row", { query: t(`query_${query.replace(" ", "-")}`), budget });
   const rows = [
     {
-      name: all.length ? name : `${name}: ${t("deal_none")}`,
+      name,
+      note: all.length ? "" : t("deal_none"),
       values: all, class: "chosen",
       interval: all.length > 1 ? interval(all) : undefined,
       mark: comparable() ? ownGain() : undefined,
@@ -127,12 +128,11 @@ function drawDeals(width) {
     { name: t("deal_article_row"), values: FACTS.hundred, class: "past", interval: FACTS.hundred_gain.interval, mark: 0.06 },
   ];
   const most = Math.max(0.1, ...[...all, rows[0].mark ?? 0].map(Math.abs));
-  const end = Math.ceil(most * 20) / 20;
+  const end = Math.ceil(most * 20 - 1e-9) / 20;
   const ticks = Array.from({ length: 5 }, (_, i) => -end + (i * end) / 2);
   return dotChart(width, {
     label: t("deal_chart", { summary: inWords() || t("deal_none") }),
-    x: { domain: [-end, end], ticks, title: t("deal_axis"), format: (tick) => (tick ? points(tick, Number.isInteger(tick * 100) ? 0 : 1) : "0") },
+    x: { domain: [-end, end], ticks, title: t("deal_axis"), format: (tick) => (tick ? points(tick, Math.round(100 * end) % 2 ? 1 : 0) : "0") },
     rows,
-    rowHeight: 112,
   }).chart;
 }

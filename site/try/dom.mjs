@@ -36,9 +36,10 @@ export function make(tag, attributes = {}, ...children) {
   return element;
 }
 
-/** A digit of the page as a picture; its ink is black, which the style sheet turns round in the dark. */
+/** A digit of the page as a picture, hidden from screen readers if it has no label; its ink is black, which the style sheet turns round in the dark. */
 export function digit(pixels, row, label, name = "digit") {
-  const canvas = make("canvas", { width: 28, height: 28, class: name, role: "img", "aria-label": label });
+  const words = label ? { role: "img", "aria-label": label } : { "aria-hidden": "true" };
+  const canvas = make("canvas", { width: 28, height: 28, class: name, ...words });
   const image = new ImageData(28, 28);
   for (let p = 0; p < N_PIXELS; p++) image.data[4 * p + 3] = pixels[row * N_PIXELS + p];
   canvas.getContext("2d").putImageData(image, 0, 0);
