@@ -137,6 +137,8 @@ function addHandles({ chart, toX, toY }) {
       class: "handle", role: "slider", tabindex: "0", "aria-orientation": "vertical",
       "aria-valuemin": 0, "aria-valuemax": 100, "aria-label": t("guess_dot", { n }),
     }, svg("circle", { r: 22, class: "target" }), knob);
+    // A finger on a dot does not scroll; beside the dots, upwards and downwards, it does.
+    group.addEventListener("touchstart", (event) => event.preventDefault(), { passive: false });
     group.addEventListener("keydown", (event) => {
       const step = { ArrowUp: 1, ArrowRight: 1, ArrowDown: -1, ArrowLeft: -1, PageUp: 10, PageDown: -10, Home: -100, End: 100 }[event.key];
       if (!step) return;

@@ -332,7 +332,8 @@ def test_digits_typed_elsewhere_answer_nothing(opened):
 
 @needs_chromium
 def test_the_story_by_touch_on_a_phone(opened):
-    page = ready(opened(viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True))
+    phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
+    page = ready(opened(**phone, reduced_motion="reduce"))  # or the page would still be scrolling by itself
     page.locator("#six button").nth(0).tap()
     expect(page.locator("#six-said")).not_to_be_empty()
     page.locator("#query").select_option("by eye")
