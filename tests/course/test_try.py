@@ -16,6 +16,7 @@ from playwright.sync_api import expect, sync_playwright
 from alhelpers.data import load_mnist
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
+from firefox import FIREFOX, Firefox
 
 ROOT = Path(__file__).resolve().parents[2]
 TRY = ROOT / "site" / "try"
@@ -26,6 +27,7 @@ SWITCHES = [
 ]  # fmt: skip
 expect.set_options(timeout=60_000)  # how long a training takes hangs on the machine
 needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine, so nothing was clicked")
+needs_firefox = pytest.mark.skipif(FIREFOX is None, reason="no Firefox on this machine, so it was not tried there")
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="no Node on this machine")
 
 
@@ -543,3 +545,44 @@ def test_axe_finds_nothing_serious_targets_are_large_and_nothing_scrolls_sideway
         summary.click()
     look("compared")
     assert not trouble, "\n".join(trouble)
+
+
+# ---- The same in Firefox, whose arithmetic is another program's
+
+
+@pytest.fixture
+def firefox(tmp_path):
+    with Firefox(tmp_path) as firefox:
+        yield firefox
+    assert not firefox.trouble, "\n".join(firefox.trouble)
+
+
+@needs_firefox
+@pytest.mark.parametrize(("pointer", "width", "height"), [("mouse", 1280, 900), ("touch", 360, 740)])
+def test_the_story_in_firefox(firefox, file, pointer, width, height):
+    firefox.open(file.as_uri(), width, height)
+    firefox.wait_for("#deal-one:enabled")
+    firefox.click("#six button", pointer)
+    assert firefox.text("#six-said")
+    firefox.click("#start", pointer)
+    firefox.wait_for("#stage")
+    firefox.click("#keypad button", pointer)
+    firefox.press("1", "Backspace", *"123456789")
+    firefox.wait_for_text("#learned", "10 labels")
+    firefox.click("#stop-here", pointer)
+    assert "differ from the answer key" in firefox.text("#ended-said")
+    firefox.evaluate("document.querySelector('#race .handle').focus()")
+    before = firefox.evaluate("document.activeElement.getAttribute('aria-valuenow')")
+    firefox.press("ArrowUp")
+    assert int(firefox.evaluate("document.activeElement.getAttribute('aria-valuenow')")) == int(before) + 1
+    firefox.click("#reveal", pointer)
+    firefox.wait_for_text("#race-said", "With 10 labels")
+    firefox.click("#deal-one", pointer)
+    firefox.wait_for_text("#deal-said", "One race")
+    firefox.click("#run-article", pointer)
+    firefox.wait_for_text("#rows", "89.75\u202f% ✓")
+    firefox.click("#article-stop", pointer)
+    # All 4,000, 400 without choice, the first ten, 400 chosen: by then four rows are equal.
+    assert firefox.evaluate("document.querySelectorAll('#rows .ok').length") >= 4
+    assert "✗" not in firefox.text("#rows")
+    assert firefox.evaluate("document.documentElement.scrollWidth") <= width
