@@ -1,7 +1,7 @@
-"""Build the page that needs no installation: python site/try/build.py [FILE]. `make try` does it, into build/try.html.
+"""Build the page that needs no installation: python site/try/build.py [FILE [TUTORIAL]]. `make try` does it, into build/try.html.
 
 One file with all in it: the images, the scripts, the texts of texts.json, and the figures of the committed results
-that it shows. A browser lets it load nothing else and run no other script (its Content-Security-Policy).
+that it shows. TUTORIAL is the address of the tutorial's pages, if they are beside it. A browser lets it load nothing else and run no other script (its Content-Security-Policy).
 """
 
 import base64
@@ -82,7 +82,9 @@ def packed() -> str:
 def picture(image: np.ndarray) -> str:
     """A digit, uint8 (28, 28), as the address of a PNG with black ink on nothing."""
     file = io.BytesIO()
-    Image.merge("LA", [Image.new("L", image.shape, 0), Image.fromarray(image)]).save(file, "PNG", optimize=True)
+    Image.merge("LA", [Image.new("L", image.shape, 0), Image.fromarray(image)]).save(
+        file, "PNG", optimize=True
+    )
     return "data:image/png;base64," + base64.b64encode(file.getvalue()).decode()
 
 
@@ -159,7 +161,9 @@ def facts() -> dict:
     """All figures of the page that do not come from its own computing."""
     fits = committed_fits(ROOT / "notebooks")
     t_quantiles = [
-        round(float(interval(np.arange(n)).high - (n - 1) / 2) / float(np.std(np.arange(n), ddof=1)) * n**0.5, 4)
+        round(
+            float(interval(np.arange(n)).high - (n - 1) / 2) / float(np.std(np.arange(n), ddof=1)) * n**0.5, 4
+        )
         for n in range(2, 202)
     ]
     return {
@@ -211,16 +215,18 @@ def page(home: str = "") -> str:
     values = values_of(found, texts)
     # A name that the facts do not have stays: the page fills it in.
     texts = {
-        key: re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text) for key, text in texts.items()
+        key: re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
+        for key, text in texts.items()
     }
     texts["more"] = texts["more_beside" if home else "more_alone"].replace("{home}", html.escape(home))
     pool, *_ = images()
     pictures = {"example_picture": picture(pool[found["idea"]["example"]["row"]])}
     for k, one in enumerate(found["idea"]["six"]):
         pictures[f"six_picture_{k}"] = picture(pool[one["row"]])
-    pictures["icon"] = "data:image/svg+xml;base64," + base64.b64encode(
-        (HERE.parent / "static" / "icon.svg").read_bytes()
-    ).decode()
+    pictures["icon"] = (
+        "data:image/svg+xml;base64,"
+        + base64.b64encode((HERE.parent / "static" / "icon.svg").read_bytes()).decode()
+    )
     style = (HERE / "style.css").read_text(encoding="utf-8")
     main = script(PAGE)
     policy = (
@@ -254,9 +260,10 @@ def build(out: Path, home: str = "") -> None:
 
 
 if __name__ == "__main__":
-    file = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "try.html").resolve()
+    given = [*sys.argv[1:], None, None]
+    file = Path(given[0] or ROOT / "build" / "try.html").resolve()
     try:
-        build(file)
+        build(file, given[1] or "")
     except (OSError, ValueError) as problem:
         sys.exit(f"alhelpers: {problem}")
     print(f"Open {file} ({file.stat().st_size / 1e6:.2f} MB); it needs nothing else, and no network")

@@ -29,7 +29,15 @@ class Firefox:
 
     def __init__(self, profile: Path):
         (profile / "user.js").write_text(SETTINGS, encoding="utf-8")
-        command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile), "--remote-debugging-port", "0"]
+        command = [
+            FIREFOX,
+            "--headless",
+            "--no-remote",
+            "--profile",
+            str(profile),
+            "--remote-debugging-port",
+            "0",
+        ]
         self.log = profile / "log.txt"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
@@ -63,7 +71,9 @@ class Firefox:
         return message["result"]
 
     def open(self, address, width, height):
-        self.call("browsingContext.setViewport", context=self.context, viewport={"width": width, "height": height})
+        self.call(
+            "browsingContext.setViewport", context=self.context, viewport={"width": width, "height": height}
+        )
         self.call("browsingContext.navigate", context=self.context, url=address, wait="complete")
 
     def evaluate(self, expression):

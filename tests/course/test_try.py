@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from bs4 import BeautifulSoup
+from firefox import FIREFOX, Firefox
 from playwright.sync_api import expect, sync_playwright
 
 from alhelpers.data import load_mnist
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
-from firefox import FIREFOX, Firefox
 
 ROOT = Path(__file__).resolve().parents[2]
 TRY = ROOT / "site" / "try"
@@ -26,15 +26,21 @@ SWITCHES = [
     "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 expect.set_options(timeout=60_000)  # how long a training takes hangs on the machine
-needs_chromium = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine, so nothing was clicked")
-needs_firefox = pytest.mark.skipif(FIREFOX is None, reason="no Firefox on this machine, so it was not tried there")
+needs_chromium = pytest.mark.skipif(
+    CHROMIUM is None, reason="no Chromium on this machine, so nothing was clicked"
+)
+needs_firefox = pytest.mark.skipif(
+    FIREFOX is None, reason="no Firefox on this machine, so it was not tried there"
+)
 needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="no Node on this machine")
 
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
     out = tmp_path_factory.mktemp("a stick") / "try.html"
-    done = subprocess.run([sys.executable, TRY / "build.py", out], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, TRY / "build.py", out], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     assert list(out.parent.iterdir()) == [out]
     return out
@@ -61,7 +67,9 @@ def opened(browser, file):
         page.set_default_timeout(60_000)
         page.on("console", lambda one: trouble.append(f"{one.type}: {one.text}"))
         page.on("pageerror", lambda one: trouble.append(str(one)))
-        page.on("request", lambda one: one.url.startswith((file.as_uri(), "blob:")) or trouble.append(one.url))
+        page.on(
+            "request", lambda one: one.url.startswith((file.as_uri(), "blob:")) or trouble.append(one.url)
+        )
         if script:
             page.add_init_script(script)
         page.goto(file.as_uri() + fragment)
@@ -131,7 +139,8 @@ def in_node(code, **values):
     """What an expression of the page's modules gives. The names of the values are constants in it."""
     given = "".join(f"const {name} = {json.dumps(value)};" for name, value in values.items())
     imports = "".join(
-        f'import * as {name} from "{(TRY / name).with_suffix(".mjs").as_uri()}";' for name in ("state", "race")
+        f'import * as {name} from "{(TRY / name).with_suffix(".mjs").as_uri()}";'
+        for name in ("state", "race")
     )
     program = f"{imports}{given}console.log(JSON.stringify({code}))"
     done = subprocess.run(
@@ -160,7 +169,14 @@ def test_settings_that_make_no_sense_are_left_out_and_named(fragment, refused):
 
 @needs_node
 def test_an_address_leads_back_to_its_settings():
-    settings = {"seed": 12, "query": "by eye", "batch": 5, "budget": 400, "judge": "others", "mean": "divided"}
+    settings = {
+        "seed": 12,
+        "query": "by eye",
+        "batch": 5,
+        "budget": 400,
+        "judge": "others",
+        "mean": "divided",
+    }
     fragment = in_node("state.writeFragment(settings)", settings=settings)
     assert in_node("state.readFragment(fragment)", fragment=fragment) == {"settings": settings, "refused": []}
 
