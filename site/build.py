@@ -34,9 +34,8 @@ def build(out: Path) -> None:
         options = ["--quiet", "--fail-on-warning", f"--conf-dir={SITE}", f"--doctree-dir={scratch}/doctrees"]
         if build_main([*options, str(sources), str(pages)]):
             raise ValueError(f"{out} was not built, for the reason above")
-        subprocess.run(
-            [sys.executable, SITE / "try" / "build.py", pages / "try.html", "index.html"], check=True
-        )
+        command = [sys.executable, SITE / "try" / "build.py", pages / "try.html", "index.html"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,9 @@
-"""Build the page that needs no installation: python site/try/build.py [FILE [TUTORIAL]]. `make try` does it, into build/try.html.
+"""Build the page that needs no installation: python site/try/build.py [FILE [TUTORIAL]].
 
-One file with all in it: the images, the scripts, the texts of texts.json, and the figures of the committed results
-that it shows. TUTORIAL is the address of the tutorial's pages, if they are beside it. A browser lets it load nothing else and run no other script (its Content-Security-Policy).
+`make try` does it, into build/try.html. One file with all in it: the images, the scripts, the texts of
+texts.json, and the figures of the committed results that it shows. A browser lets it load nothing else and run
+no other script (its Content-Security-Policy). TUTORIAL is the address of the tutorial's pages, if they are
+beside it.
 """
 
 import base64
@@ -17,6 +19,7 @@ from pathlib import Path
 
 import numpy as np
 from PIL import Image
+from scipy.special import stdtrit
 
 from alhelpers import article
 from alhelpers.data import load_mnist, read_mnist
@@ -64,7 +67,7 @@ def script(names: Iterable[str]) -> str:
 
 
 def images() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-    """The article's pool and its 400 test images, and other test images, drawn at random: they are to be typical."""
+    """The article's pool and test images, and 600 other test images drawn at random, to be typical."""
     x, y, x_test, y_test = read_mnist()
     others = np.random.default_rng(0).choice(np.arange(N_STOP, len(y_test)), N_TEST - N_STOP, replace=False)
     test = np.concatenate([np.arange(N_STOP), others])
@@ -72,7 +75,7 @@ def images() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
 
 
 def packed() -> str:
-    """Grey levels, labels, and SHA-256 digests of the pool's images as the labelling ledger has them, in base64."""
+    """Grey levels, labels, and the pool's SHA-256 digests as the labelling ledger has them, in base64."""
     x, y, x_test, y_test = images()
     digests = b"".join(map(bytes.fromhex, load_images(x).digests))
     parts = (x.tobytes(), x_test.tobytes(), y.astype("u1").tobytes(), y_test.astype("u1").tobytes(), digests)
@@ -114,7 +117,7 @@ def idea() -> dict:
 
 
 def evidence(results: Results) -> dict:
-    """Of a hundred draws: curves by query, what choosing gains, and the gains the article's way would publish."""
+    """Of a hundred draws: curves, what choosing gains, and what the article's way would have published."""
     loop = results.select(experiment="article recipe", batch_size=10)
     bands, gains = {}, {}
     n_labels, random = loop.curves(query="random")
@@ -160,12 +163,8 @@ def _gain(values: np.ndarray) -> dict:
 def facts() -> dict:
     """All figures of the page that do not come from its own computing."""
     fits = committed_fits(ROOT / "notebooks")
-    t_quantiles = [
-        round(
-            float(interval(np.arange(n)).high - (n - 1) / 2) / float(np.std(np.arange(n), ddof=1)) * n**0.5, 4
-        )
-        for n in range(2, 202)
-    ]
+    # Of Student's distribution with 1, 2, … degrees of freedom, for the page's intervals.
+    t_quantiles = [round(float(stdtrit(df, 0.975)), 4) for df in range(1, 201)]
     return {
         "idea": idea(),
         **evidence(Results(read())),
@@ -214,10 +213,8 @@ def page(home: str = "") -> str:
     texts = json.loads((HERE / "texts.json").read_text(encoding="utf-8"))
     values = values_of(found, texts)
     # A name that the facts do not have stays: the page fills it in.
-    texts = {
-        key: re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
-        for key, text in texts.items()
-    }
+    for key, text in texts.items():
+        texts[key] = re.sub(r"\{(\w+)\}", lambda match: values.get(match[1], match[0]), text)
     texts["more"] = texts["more_beside" if home else "more_alone"].replace("{home}", html.escape(home))
     pool, *_ = images()
     pictures = {"example_picture": picture(pool[found["idea"]["example"]["row"]])}

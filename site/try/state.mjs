@@ -1,6 +1,6 @@
 // Where the reader is, in the address (settings) and, only if asked for, in the browser's storage (labels too).
 
-export const DEFAULTS = { seed: 1, query: "least confident", batch: 10, budget: 50, judge: "stopped", mean: "times" };
+export const DEFAULTS = { seed: 3, query: "least confident", batch: 10, budget: 50, judge: "stopped", mean: "times" };
 
 /** Of each setting: the values it may have, or a function that says whether it may have one. */
 export const ALLOWED = {

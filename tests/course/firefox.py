@@ -29,15 +29,8 @@ class Firefox:
 
     def __init__(self, profile: Path):
         (profile / "user.js").write_text(SETTINGS, encoding="utf-8")
-        command = [
-            FIREFOX,
-            "--headless",
-            "--no-remote",
-            "--profile",
-            str(profile),
-            "--remote-debugging-port",
-            "0",
-        ]
+        command = [FIREFOX, "--headless", "--no-remote", "--profile", str(profile)]
+        command += ["--remote-debugging-port", "0"]
         self.log = profile / "log.txt"
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
@@ -105,12 +98,10 @@ class Firefox:
         self.wait_for(selector)
         find = {"type": "css", "value": selector}
         nodes = self.call("browsingContext.locateNodes", context=self.context, locator=find)["nodes"]
-        seen = self.evaluate(
-            f"[...document.querySelectorAll({json.dumps(selector)})].findIndex((one) => one.checkVisibility())"
-        )
+        every = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        seen = self.evaluate(f"{every}.findIndex((one) => one.checkVisibility())")
         # At once, whatever the style sheet says of scrolling.
-        scroll = f"document.querySelectorAll({json.dumps(selector)})[{seen}]"
-        self.evaluate(f"{scroll}.scrollIntoView({{ block: 'center', behavior: 'instant' }})")
+        self.evaluate(f"{every}[{seen}].scrollIntoView({{ block: 'center', behavior: 'instant' }})")
         origin = {"type": "element", "element": {"sharedId": nodes[seen]["sharedId"]}}
         actions = [
             {"type": "pointerMove", "x": 0, "y": 0, "origin": origin},
