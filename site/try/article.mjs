@@ -101,6 +101,8 @@ function judgeInWords() {
   const active = fits.find(({ stage, nLabels }) => stage === "active" && nLabels === 400);
   if (!active) return t("judge_wait");
   return t("judge_result", {
+    stopped_accuracy: percent(active.accuracy, 2),
+    others_accuracy: percent(active.judged, 2),
     stopped: points(active.accuracy - random.accuracy),
     others: points(active.judged - random.judged),
   });

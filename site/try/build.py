@@ -1,9 +1,8 @@
 """Build the page that needs no installation: python site/try/build.py [FILE [TUTORIAL]].
 
-`make try` does it, into build/try.html. One file with all in it: the images, the scripts, the texts of
-texts.json, and the figures of the committed results that it shows. A browser lets it load nothing else and run
-no other script (its Content-Security-Policy). TUTORIAL is the address of the tutorial's pages, if they are
-beside it.
+`make try` does it, into build/try.html. One file with all in it: the images, the scripts, the texts of texts.json,
+and figures of the committed results. A browser lets it load nothing else and run no other script (its
+Content-Security-Policy). TUTORIAL is the address of the tutorial's pages, if they are beside it.
 """
 
 import base64
@@ -139,6 +138,10 @@ def evidence(results: Results) -> dict:
     stopped = {"stopped_on": "400 test images", "judged_by": "400 test images", "n_labels": 400}
     judges = results.select(experiment="judges")
     hundred = judges.values(query="least confident", **stopped) - judges.values(query="random", **stopped)
+    same = {"query": "least confident", "stopped_on": "400 test images", "n_labels": 400}
+    flattery = judges.values(judged_by="400 test images", **same) - judges.values(
+        judged_by="10,000 test images", **same
+    )
     tenths = results.select(experiment="test images")
     fair = crossed_interval(
         tenths.last_by("judged_by", query="least confident", C=None)
@@ -149,6 +152,7 @@ def evidence(results: Results) -> dict:
         "bands": bands,
         "gains": gains,
         "converged": converged,
+        "flattery": {"interval": list(interval(flattery))},
         "hundred": [round(400 * float(gain)) / 400 for gain in hundred],
         "hundred_gain": _gain(np.round(400 * hundred) / 400),
         "fair": {"interval": list(fair)},
@@ -197,6 +201,7 @@ def values_of(facts: dict, texts: dict[str, str]) -> dict[str, str]:
         "hundred_low": points(min(hundred), 1).replace("-", "−"), "hundred_high": points(max(hundred), 1),
         "hundred_harm": sum(gain < 0 for gain in hundred), "hundred_gain": words(facts["hundred_gain"]),
         "hundred_six": sum(gain >= 0.06 for gain in hundred), "fair": words(facts["fair"], 2),
+        "flattery": words(facts["flattery"]),
         "divided": f"{100 * facts['divided']:.2f}",
     }  # fmt: skip
     for short, query in (("lc", "least confident"), ("margin", "margin"), ("entropy", "entropy")):

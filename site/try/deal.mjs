@@ -71,7 +71,7 @@ function gains() {
 
 /** Does the reader's own race belong beside the deals? */
 function comparable() {
-  return app.settings.query !== "by eye" && app.result?.history.at(-1)?.nLabels === app.settings.budget;
+  return app.settings.query !== "by eye" && app.answers.length === app.settings.budget;
 }
 
 function showDeals({ quiet = false } = {}) {
@@ -129,10 +129,12 @@ function drawDeals(width) {
   ];
   const most = Math.max(0.1, ...[...all, rows[0].mark ?? 0].map(Math.abs));
   const end = Math.ceil(most * 20 - 1e-9) / 20;
-  const ticks = Array.from({ length: 5 }, (_, i) => -end + (i * end) / 2);
+  const step = end > 0.15 ? 0.1 : 0.05;
+  const each = Math.floor(end / step + 1e-9);
+  const ticks = Array.from({ length: 2 * each + 1 }, (_, i) => (i - each) * step);
   return dotChart(width, {
     label: t("deal_chart", { summary: inWords() || t("deal_none") }),
-    x: { domain: [-end, end], ticks, title: t("deal_axis"), format: (tick) => (tick ? points(tick, Math.round(100 * end) % 2 ? 1 : 0) : "0") },
+    x: { domain: [-end, end], ticks, title: t("deal_axis"), format: (tick) => (tick ? points(tick, 0) : "0") },
     rows,
   }).chart;
 }

@@ -77,7 +77,9 @@ function showSettings() {
   $("query-help").textContent = t(`help_${query.replace(" ", "-")}`);
   // A race has one draw, one query and one batch size, from its first answer to its last.
   const begun = app.answers.length > 0 || !$("stage").hidden || !$("sheet").hidden;
-  $("settings").disabled = begun;
+  show($("settings"), !begun);
+  show($("chosen"), begun);
+  $("chosen").textContent = t("chosen", { query: t(`query_${query.replace(" ", "-")}`), batch, seed });
   show($("start-over"), begun && $("start-over-sure").hidden);
   show($("keeping"), app.answers.length > 0);
 }
@@ -137,8 +139,10 @@ function ask({ focus = true } = {}) {
   $("question").textContent = t("question", { i: i + 1, batch, n: app.answers.length });
   $("undo").disabled = i === 0;
   shownSince = performance.now();
-  if (focus && !$("stage").contains(document.activeElement)) $("stage").focus({ preventScroll: true });
   changed();
+  if (!focus) return;
+  if (!$("stage").contains(document.activeElement)) $("stage").focus({ preventScroll: true });
+  $("stage").scrollIntoView({ block: "nearest" });
 }
 
 function answer(label, by = "person") {
@@ -228,7 +232,10 @@ function showOutcome({ before, focus = true } = {}) {
   }
   $("next").textContent = t("next_batch", { batch: app.settings.batch });
   show($("outcome"));
-  if (focus) $("next").focus({ preventScroll: true });
+  if (focus) {
+    $("next").focus({ preventScroll: true });
+    $("outcome").scrollIntoView({ block: "nearest" });
+  }
 }
 
 /** The end of labelling, for now: the slips. */

@@ -311,6 +311,7 @@ def test_the_article_s_rows_are_ticked_off_the_sign_changes_the_end_and_both_jud
     assert page.locator("#rows .ok").count() == 0
     page.get_by_label("the 400 images that also stopped the training").check()
     assert page.locator("#rows .ok").count() == page.locator("#rows tbody tr").count() == 7
+    expect(page.locator("#judge-said")).to_contain_text("89.75")
     expect(page.locator("#judge-said")).to_contain_text("+6.0 points")
 
 
@@ -520,14 +521,14 @@ def test_where_nothing_can_be_kept_a_sentence_says_so_and_the_page_goes_on(opene
 def test_starting_over_asks_first(opened):
     page = ready(opened())
     fill(page, 1)
-    assert page.locator("#query").is_disabled()
+    assert page.locator("#query").is_hidden()
     page.locator("#start-over").click()
     page.locator("#keep-mine").click()
     expect(page.locator("#csv")).to_contain_text("10 answers")
     page.locator("#start-over").click()
     page.locator("#start-over-sure").click()
     expect(page.locator("#start")).to_be_focused()
-    assert page.locator("#query").is_enabled()
+    assert page.locator("#query").is_visible()
     expect(page.locator("#csv")).to_be_disabled()
 
 
