@@ -1,7 +1,7 @@
 """Build the page that needs no installation: python site/try/build.py [FILE [TUTORIAL]].
 
-`make try` does it, into build/try.html. One file with all in it: the images, the scripts, the texts of texts.json,
-and figures of the committed results. A browser lets it load nothing else and run no other script (its
+`make try` does it, into build/try.html. One file with all in it: the images, the scripts, the texts, and
+figures of the committed results. A browser lets it load nothing else and run no other script (its
 Content-Security-Policy). TUTORIAL is the address of the tutorial's pages, if they are beside it.
 """
 
@@ -29,6 +29,7 @@ from alhelpers.labelling.images import load_images
 from alhelpers.learner import ActiveLearner
 from alhelpers.model_numpy import SoftmaxRegression
 from alhelpers.running.exact import committed_fits
+from alhelpers.running.notebooks import find_notebooks
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
@@ -193,6 +194,7 @@ def values_of(facts: dict, texts: dict[str, str]) -> dict[str, str]:
     place = shown["six"].index(least)
     most = max(one["guesses"][0][1] for one in shown["six"])
     values = {
+        "notebooks": len(find_notebooks()),
         "idea_accuracy": f"{100 * shown['accuracy']:.0f}",
         "idea_first": first, "idea_second": second, "idea_label": shown["example"]["label"],
         "idea_sure": f"{100 * sure:.0f}", "idea_other": f"{100 * other:.0f}",

@@ -17,7 +17,7 @@ export function number(value, digits = 0) {
   return new Intl.NumberFormat(document.documentElement.lang, options).format(value);
 }
 
-export const percent = (share, digits = 1) => `${number(100 * share, digits)}\u202f%`;
+export const percent = (share, digits = 1) => `${number(100 * share, digits)}%`;
 
 /** A difference of accuracies in percentage points, with its sign. */
 export function points(share, digits = 1) {
