@@ -84,6 +84,9 @@ function finish(said) {
 
 function showArticle() {
   for (const id of ["run-article", "run-divided"]) $(id).disabled = !app.images || job !== null;
+  const { mean } = app.settings;
+  $("run-article").classList.toggle("main", mean === "times");
+  $("run-divided").classList.toggle("main", mean === "divided");
   for (const id of ["article-stop", "article-progress"]) show($(id), job !== null);
   for (const radio of document.querySelectorAll('input[name="judge"]')) radio.checked = radio.value === app.settings.judge;
   $("judge-said").textContent = judgeInWords();

@@ -188,6 +188,10 @@ def values_of(facts: dict, texts: dict[str, str]) -> dict[str, str]:
         mean, low, high = (points(part, digits).replace("-", "−") for part in gain["interval"])
         return f"{mean} ({low} to {high})"
 
+    def in_words(gain: dict) -> str:
+        mean, low, high = (f"{100 * part:.2f}" for part in gain["interval"])
+        return f"{mean} points (95% interval {low} to {high})"
+
     shown = facts["idea"]
     (first, sure), (second, other) = shown["example"]["guesses"]
     least = min(shown["six"], key=lambda one: one["guesses"][0][1])
@@ -201,9 +205,10 @@ def values_of(facts: dict, texts: dict[str, str]) -> dict[str, str]:
         "six_place": texts["place_" + ("first", "second", "third", "fourth", "fifth", "sixth")[place]],
         "six_least": f"{100 * least['guesses'][0][1]:.0f}", "six_most": f"{100 * most:.0f}",
         "hundred_low": points(min(hundred), 1).replace("-", "−"), "hundred_high": points(max(hundred), 1),
-        "hundred_harm": sum(gain < 0 for gain in hundred), "hundred_gain": words(facts["hundred_gain"]),
-        "hundred_six": sum(gain >= 0.06 for gain in hundred), "fair": words(facts["fair"], 2),
-        "flattery": words(facts["flattery"]),
+        "hundred_harm": sum(gain < 0 for gain in hundred), "hundred_gain": in_words(facts["hundred_gain"]),
+        "hundred_six": sum(gain >= 0.06 for gain in hundred), "fair": in_words(facts["fair"]),
+        "flattery": in_words(facts["flattery"]),
+        "lc_400_short": f"{100 * gains['least confident'][400]['interval'][0]:.1f}",
         "divided": f"{100 * facts['divided']:.2f}",
     }  # fmt: skip
     for short, query in (("lc", "least confident"), ("margin", "margin"), ("entropy", "entropy")):

@@ -1,7 +1,7 @@
 // Part 3: the reader's curve, a guess of the random twin's, and then the twin's.
 import { app, changed, onChange, raceOptions, rounds } from "./app.mjs";
 import { fillTable, lineChart, responsive, svg } from "./charts.mjs";
-import { $, FACTS, make, number, percent, points, show, t } from "./dom.mjs";
+import { $, FACTS, make, number, percent, show, t } from "./dom.mjs";
 import { start } from "./jobs.mjs";
 
 const HANDLES = 5;

@@ -2,7 +2,7 @@
 import { app, onChange, raceOptions, set } from "./app.mjs";
 import { dotChart, fillTable, responsive } from "./charts.mjs";
 import { ownGain } from "./compare.mjs";
-import { $, FACTS, number, percent, points, show, t } from "./dom.mjs";
+import { $, FACTS, percent, points, show, t } from "./dom.mjs";
 import { start } from "./jobs.mjs";
 
 const MOST = 200;

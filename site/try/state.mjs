@@ -25,7 +25,7 @@ export function readFragment(fragment) {
   const refused = [];
   for (const [name, text] of new URLSearchParams(fragment.replace(/^#/, ""))) {
     if (!Object.hasOwn(DEFAULTS, name)) {
-      // "part" alone is the name of a place on the page.
+      // A name alone is a place on the page.
       if (text !== "") refused.push(`${name}=${text}`);
       continue;
     }
