@@ -15,13 +15,14 @@ export const app = {
 
 const listeners = [];
 
-/** Call a function whenever something of `app` has changed. */
-export function onChange(listener) {
-  listeners.push(listener);
+/** Call a function whenever something of `app` has changed; with `answers`, also when it is one answer more or less. */
+export function onChange(listener, { answers = false } = {}) {
+  listeners.push({ listener, answers });
 }
 
-export function changed() {
-  for (const listener of listeners) listener();
+/** Tell those who want to know. An answer within a batch changes no chart, and is not to cost a drawing of all. */
+export function changed({ onlyAnswers = false } = {}) {
+  for (const { listener, answers } of listeners) if (answers || !onlyAnswers) listener();
 }
 
 /** Say something at the top of the page. */

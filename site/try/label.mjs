@@ -31,7 +31,7 @@ export function setUpLabel() {
     set({ seed: Math.min(Math.max(seed || 1, 1), 9999) });
   };
   $("keep").onchange = () => save();
-  onChange(showSettings);
+  onChange(showSettings, { answers: true });
 }
 
 /** Take up what this browser kept, if it kept anything. Returns whether it did. */
@@ -121,7 +121,7 @@ function pick() {
   count();
   show($("sheet"));
   $("sheet-digits").firstChild.focus();
-  changed();
+  changed({ onlyAnswers: true });
 }
 
 /** The images of the batch at hand. */
@@ -139,13 +139,20 @@ function ask({ focus = true } = {}) {
   $("question").textContent = t("question", { i: i + 1, batch, n: app.answers.length });
   $("undo").disabled = i === 0;
   shownSince = performance.now();
-  changed();
+  changed({ onlyAnswers: true });
   if (!focus) return;
   if (!$("stage").contains(document.activeElement)) $("stage").focus({ preventScroll: true });
   $("stage").scrollIntoView({ block: "nearest" });
 }
 
 function answer(label, by = "person") {
+  note(label, by);
+  save(); // before anything is trained: a tab that closes now loses no answer
+  if (app.answers.length % app.settings.batch) ask();
+  else finishBatch();
+}
+
+function note(label, by) {
   const { batch } = app.settings;
   app.answers.push({
     row: queue()[app.answers.length % batch],
@@ -155,9 +162,6 @@ function answer(label, by = "person") {
     when: new Date().toISOString(),
     milliseconds: by === "key" ? 0 : Math.round(performance.now() - shownSince),
   });
-  save(); // before anything is trained: a tab that closes now loses no answer
-  if (app.answers.length % batch) ask();
-  else finishBatch();
 }
 
 function undo() {
@@ -169,8 +173,9 @@ function undo() {
 
 function fillFromKey() {
   const { batch } = app.settings;
-  do answer(app.images.labels[queue()[app.answers.length % batch]], "key");
+  do note(app.images.labels[queue()[app.answers.length % batch]], "key");
   while (app.answers.length % batch);
+  finishBatch(); // which saves
 }
 
 function onKey(event) {

@@ -37,7 +37,7 @@ function setUpTake() {
     $("csv").disabled = !n || !app.images;
     $("csv").textContent = n ? t("csv", { n }) : t("csv_none");
     $("printed-text").textContent = t("sheet_text", { seed, query, batch, n });
-  });
+  }, { answers: true });
 }
 
 /** Links inside the page scroll, and leave the settings in the address alone. */
