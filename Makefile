@@ -24,7 +24,7 @@ unexport PYTHONDONTWRITEBYTECODE PYTHONPATH PYTHONHOME
 unexport PIP_NO_COMPILE PIP_PREFIX PIP_REQUIRE_VIRTUALENV PIP_TARGET PIP_USER
 
 .DEFAULT_GOAL := help
-.PHONY: help install run exact test lab doctor bundle site slides bench lint refresh exercises solutions evidence lock clean
+.PHONY: help install run exact test lab doctor bundle try site slides bench lint refresh exercises solutions evidence lock clean
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-10s%s\n", $$1, $$2}' Makefile
@@ -38,7 +38,7 @@ install: $(VENV)/.installed ## make the environment in .venv and do nothing else
 run: install ## execute the notebooks into build/run and compare with the article
 	@"$(VENV)/bin/alhelpers" run
 
-exact: install ## compare the article's 403 fits, by TensorFlow and by NumPy alone, with the notebooks'
+exact: install ## compare the article's 403 fits, by TensorFlow, NumPy and JavaScript, with the notebooks'
 	@"$(VENV)/bin/alhelpers" exact
 
 # Two processes, for two processor cores; a file is done by one of them, so a notebook has one kernel.
@@ -59,6 +59,9 @@ doctor: ## check that all is there and works, and say what to do where it does n
 
 bundle: install ## gather repository and packages in build/bundle, to install without a network
 	@"$(VENV)/bin/alhelpers" bundle $(BUNDLE_FOR)
+
+try: install ## make the page that needs no installation, build/try.html; open it in a browser
+	@"$(VENV)/bin/python" site/try/build.py
 
 site: install ## make a web book of the committed notebooks in build/site; it needs no network
 	@"$(VENV)/bin/python" site/build.py
