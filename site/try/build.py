@@ -175,7 +175,7 @@ def facts() -> dict:
         **evidence(Results(read())),
         "history": [[fit.stage, fit.n_labels, fit.accuracy, fit.steps] for fit in fits],
         "published": [[row.stage, row.n_labels, row.accuracy] for row in article.RESULTS],
-        "first": article.FIRST_ACCURACY,
+        "first": next(fit.accuracy for fit in fits if fit.stage == "active"),
         "t": t_quantiles,
     }
 
