@@ -34,6 +34,7 @@ HEADING = "# ---- TensorFlow and what only it needs: left out by ENGINE=numpy"
 MARK, STAMP = ".made-by-alhelpers", ".packages"
 """Files in an environment that was made here: one that is locked while something is installed, and one that
 tells what is installed, which is there when that is complete."""
+AGAIN, ANOTHER = "the same command starts afresh", "name a new folder (make VENV=.venv2, or --venv .venv2)"
 PYTHONS = ("3.13", "3.12", "3.11", "3.14")
 PROBE = """
 import platform, sys
@@ -187,10 +188,7 @@ class Environment:
         """Install what is missing of the parts needed; everything anew if the locks have changed."""
         installed = self.installed()
         if named and installed and probe(str(self.python))[:1] != probe(named)[:1]:
-            raise Problem(
-                f"{self.name} was made with another Python than {named}; name a new folder (make VENV=.venv2, "
-                "or --venv .venv2) or clean first"
-            )
+            raise Problem(f"{self.name} was made with another Python than {named}; {ANOTHER}, or clean first")
         reading, _, tensorflow = LOCK.read_text("utf-8").partition(HEADING)
         texts = {READING: reading, TENSORFLOW: tensorflow, DEVELOPING: DEV_LOCK.read_text("utf-8")}
         texts["alhelpers"] = (HERE / "pyproject.toml").read_text("utf-8")
@@ -199,13 +197,14 @@ class Environment:
         kept = installed if installed.items() <= digests.items() else {}
         if kept.keys() >= set(needed) and package == digests["alhelpers"]:
             return
+        python = find_python(named)
         with self._locked():
             for installer in self._installers(wheels):
                 if kept.keys() >= set(needed):
                     break
                 (self.folder / STAMP).unlink(missing_ok=True)
                 if not kept:
-                    self._create(named)
+                    self._create(*python)
                 missing = {part: texts[part] for part in needed if part not in kept}
                 if self._install(installer, missing, wheels):
                     kept = {**kept, **{part: digests[part] for part in missing}}
@@ -214,29 +213,30 @@ class Environment:
                     kept = {}  # the next way begins with nothing, as one of these may be half there
             if not kept:
                 where = f"{wheels} {made_for(wheels)}" if wheels else "it needs a package index"
-                raise Problem(f"the installation failed, as said above; {where}; the same command starts afresh")
+                raise Problem(
+                    f"the installation failed, as said above; {where}; the same command starts afresh"
+                )
             print("Installing alhelpers from this folder …", flush=True)
             *_, pip = self._installers(wheels)
             if subprocess.run([*pip, "--no-build-isolation", "-e", "."]).returncode:
-                raise Problem("alhelpers could not be installed, as said above; the same command tries again")
+                raise Problem(f"alhelpers could not be installed, as said above; {AGAIN}")
             self._write_stamp({**kept, "alhelpers": digests["alhelpers"]})
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Have the folder to oneself; the lock goes with this process, however that ends."""
         if self.folder.exists() and any(self.folder.iterdir()) and not self.is_ours():
-            raise Problem(f"{self.name} holds something else; name a new folder: make VENV=.venv2, or --venv .venv2")
+            raise Problem(f"{self.name} holds something else; {ANOTHER}")
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / MARK).open("a") as mark:
             try:
                 lock(mark)
             except OSError:
-                raise Problem(f"another command is installing into {self.name}; wait until it is done") from None
+                raise Problem(f"another command is installing into {self.name}; wait for it") from None
             yield
 
-    def _create(self, named: str) -> None:
+    def _create(self, version: str, python: str) -> None:
         """Begin with nothing but Python: pip takes a package that was cut short for complete."""
-        version, python = find_python(named)
         print(f"Creating {self.name} with Python {version} …", flush=True)
         for path in self.folder.iterdir():
             if path.is_dir() and not path.is_symlink():
@@ -252,16 +252,27 @@ class Environment:
         """Ways to install, to be tried in turn: uv, where there is one that runs, and pip."""
         options = ["--no-deps", *(["--no-index", "--find-links", wheels] if wheels else [])]
         if (uv := shutil.which("uv")) and not subprocess.run([uv, "-V"], capture_output=True).returncode:
-            yield [uv, "pip", "install", "--quiet", "--python", str(self.python), "--compile-bytecode", *options]
+            yield [
+                uv,
+                "pip",
+                "install",
+                "--quiet",
+                "--python",
+                str(self.python),
+                "--compile-bytecode",
+                *options,
+            ]
         pip = [str(self.python), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
         yield [*pip, *options]
 
     def _install(self, installer: list[str], texts: dict[str, str], wheels: str) -> bool:
         """Install parts of the locks in one go; whether that went well."""
-        counts = (f"{len(re.findall('^[a-z]', text, re.M))} packages for {part}" for part, text in texts.items())
+        counts = (
+            f"{len(re.findall('^[a-z]', text, re.M))} packages for {part}" for part, text in texts.items()
+        )
         source = f"{wheels} and no network" if wheels else "the locks"
         with_what = "uv" if installer[1] == "pip" else "pip"
-        print(f"Installing up to {', '.join(counts)}, from {source}, with {with_what} …", flush=True)
+        print(f"Installing packages ({', '.join(counts)}) from {source}, with {with_what} …", flush=True)
         file = self.folder / "wanted.txt"
         file.write_text("".join(texts.values()).replace(f"-r {LOCK.name}", ""), "utf-8")
         done = subprocess.run([*installer, "--require-hashes", "-r", str(file)])
@@ -283,10 +294,12 @@ def find_python(named: str) -> tuple[str, str]:
             if venv:
                 return version, path
             package = f"python{version.rpartition('.')[0]}-venv"
-            raise Problem(f"Python {version} ({path}) lacks venv; on Debian and Ubuntu: sudo apt install {package}")
+            raise Problem(
+                f"Python {version} ({path}) lacks venv; on Debian and Ubuntu: apt install {package}"
+            )
     raise Problem(
-        f"{named or 'no Python here'} does not run as one of {', '.join(sorted(PYTHONS))}; install one and name "
-        "it: make PYTHON=/path/to/python3.12, or --python"
+        f"{named or 'no Python here'} does not run as one of {', '.join(sorted(PYTHONS))}; install one, and "
+        "name it: make PYTHON=/path/to/python3.12, or --python"
     )
 
 
@@ -324,4 +337,4 @@ if __name__ == "__main__":
     except (Problem, OSError, subprocess.CalledProcessError) as problem:
         sys.exit(f"tutorial.py: {problem}")
     except KeyboardInterrupt:
-        sys.exit("tutorial.py: stopped; the same command starts afresh")
+        sys.exit(f"tutorial.py: stopped; {AGAIN}")

@@ -21,6 +21,19 @@ from tutorial import DEV_LOCK, HEADING, LOCK  # noqa: E402
 READING = ("label", "regression", "build")
 """The extras of requirements.lock, beside the package's own dependencies."""
 DEVELOPING = ("test", "sweep", "site")
+CONSTRAINTS = """\
+# From 4.25 on, the format extra that jupyter-events asks for brings rfc3987-syntax, which builds a grammar at
+# every import of nbformat: two seconds in each process.
+jsonschema<4.25
+"""
+NEVER = "python_version < '0'"
+LEFT_OUT = f"""\
+# 65 MB that TensorFlow lists and never imports.
+libclang ; {NEVER}
+# With it seven more that papermill lists for Python 3.12 and never imports.
+aiohttp ; {NEVER}
+"""
+WITHOUT_TENSORFLOW = f"{LEFT_OUT}tensorflow ; {NEVER}\ntensorflow-cpu ; {NEVER}\n"
 HEAD = """\
 # Made by `make lock` from pyproject.toml; do not edit.
 # Exact versions with hashes, for Python 3.11 to 3.14 on every system the markers name.
@@ -35,20 +48,22 @@ def main(options: list[str]) -> None:
         scratch = Path(folder)
         uv = shutil.which("uv") or install_uv(scratch / "venv")
         everything = scratch / "everything.txt"
-        everything.write_text(f"{LOCK.read_text('utf-8')}{DEV_LOCK.read_text('utf-8')}".replace(f"-r {LOCK.name}", ""))
+        known = LOCK.read_text("utf-8") + DEV_LOCK.read_text("utf-8")
+        everything.write_text(known.replace(f"-r {LOCK.name}", ""), "utf-8")
         resolve(uv, everything, (*READING, *DEVELOPING), [*options, "--generate-hashes"])
         blocks = packages(everything)
-        reading, running, developing = (
-            names_needed(uv, everything, scratch / name, extras, tensorflow)
-            for name, extras, tensorflow in (
-                ("reading", READING, False),
-                ("running", READING, True),
-                ("developing", (*READING, *DEVELOPING), False),
-            )
-        )
-    first = reading | (running & developing)
-    write(LOCK, HEAD, blocks, first, f"{HEADING}\n", running - first)
-    write(DEV_LOCK, f"{HEAD}-r {LOCK.name}\n", blocks, blocks.keys() - running)
+        names = {}
+        for name, extras, left_out in (
+            ("reading", READING, WITHOUT_TENSORFLOW),
+            ("running", READING, LEFT_OUT),
+            ("developing", (*READING, *DEVELOPING), WITHOUT_TENSORFLOW),
+        ):
+            part = shutil.copy(everything, scratch / f"{name}.txt")
+            resolve(uv, part, extras, left_out=left_out)
+            names[name] = set(packages(part))
+    first = names["reading"] | (names["running"] & names["developing"])
+    write(LOCK, HEAD, blocks, first, f"{HEADING}\n", names["running"] - first)
+    write(DEV_LOCK, f"{HEAD}-r {LOCK.name}\n", blocks, blocks.keys() - names["running"])
 
 
 def install_uv(folder: Path) -> str:
@@ -59,21 +74,18 @@ def install_uv(folder: Path) -> str:
     return str(programs / "uv")
 
 
-def resolve(uv: str, target: Path, extras: Iterable[str], options: Iterable[str]) -> None:
+def resolve(
+    uv: str, target: Path, extras: Iterable[str], options: Iterable[str] = (), left_out: str = ""
+) -> None:
     """Resolve pyproject.toml into `target`, whose versions stay wherever they can."""
+    constraints, overrides = target.with_suffix(".constraints"), target.with_suffix(".overrides")
+    constraints.write_text(CONSTRAINTS, "utf-8")
+    overrides.write_text(left_out or LEFT_OUT, "utf-8")
     command = [uv, "pip", "compile", "pyproject.toml", "--quiet", "--universal", "--python-version=3.11"]
     command += ["--no-emit-index-url", "--no-annotate", "--no-header", "--no-strip-extras"]
+    command += [f"--constraint={constraints}", f"--override={overrides}"]
     command += [f"--extra={extra}" for extra in extras]
     subprocess.run([*command, *options, "-o", str(target)], cwd=ROOT, check=True)
-
-
-def names_needed(uv: str, everything: Path, target: Path, extras: Iterable[str], tensorflow: bool) -> set[str]:
-    """Names of the packages that these extras need, of those in `everything`."""
-    shutil.copy(everything, target)
-    never = target.with_suffix(".never")
-    never.write_text("tensorflow ; python_version < '0'\ntensorflow-cpu ; python_version < '0'\n")
-    resolve(uv, target, extras, [] if tensorflow else [f"--override={never}"])
-    return set(packages(target))
 
 
 def packages(file: Path) -> dict[str, str]:
