@@ -138,7 +138,7 @@ def main(arguments: list[str]) -> int:
                 raise
             print(problem, file=sys.stderr)  # and Python alone can often say why
     for program in command.programs:
-        words = [str(file) for word in program.split() for file in sorted(HERE.glob(word)) or [word]]
+        words = [str(w) for word in program.split() for w in (HERE.glob(word) if "*" in word else [word])]
         if code := run([python, *words, *(given if program == command.programs[-1] else ())]):
             return code
     return 0
@@ -267,12 +267,10 @@ class Environment:
 
     def _install(self, installer: list[str], texts: dict[str, str], wheels: str) -> bool:
         """Install parts of the locks in one go; whether that went well."""
-        counts = (
-            f"{len(re.findall('^[a-z]', text, re.M))} packages for {part}" for part, text in texts.items()
-        )
+        counts = (f"{len(re.findall('^[a-z]', text, re.M))} for {part}" for part, text in texts.items())
         source = f"{wheels} and no network" if wheels else "the locks"
-        with_what = "uv" if installer[1] == "pip" else "pip"
-        print(f"Installing packages ({', '.join(counts)}) from {source}, with {with_what} …", flush=True)
+        program = "uv" if installer[1] == "pip" else "pip"
+        print(f"Installing packages ({', '.join(counts)}) from {source}, with {program} …", flush=True)
         file = self.folder / "wanted.txt"
         file.write_text("".join(texts.values()).replace(f"-r {LOCK.name}", ""), "utf-8")
         done = subprocess.run([*installer, "--require-hashes", "-r", str(file)])

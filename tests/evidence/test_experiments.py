@@ -25,8 +25,8 @@ def committed():
     return Results(table.read())
 
 
-# How many figures an experiment has, and their sum, without seconds. `make evidence` renews the file together
-# with its digest, so only this tells that a figure is another than when the notebooks' sentences were written:
+# How many figures an experiment has, and their sum, without seconds. `make evidence` renews the file and its
+# digest, so only this tells that a figure has changed since the notebooks' sentences were written:
 # read those again, then put the new sums here.
 SUMS = {
     "rounding": (600, 524.9975),
