@@ -263,6 +263,8 @@ def _execute_into(folder: Path, notebook: Path) -> Outcome:
     start, name = time.monotonic(), notebook.stem
     target = folder / f"{name}.ipynb"
     error = execute_notebook(notebook, target, {}, folder)
+    if error and not error["cell"]:  # its kernel did not start, or died: on a busy machine that happens
+        error = execute_notebook(notebook, target, {}, folder)
     error = error or history_error(nbformat.read(target, as_version=4))
     if error and target.exists():
         target.rename(folder / f"{name}.failed.ipynb")
@@ -276,14 +278,18 @@ def _refresh(path: Path) -> Outcome:
     start = time.monotonic()
     try:
         notebook = nbformat.read(path, as_version=4)
-        NotebookClient(
+        client = NotebookClient(
             notebook,
             timeout=600,
             record_timing=False,
             coalesce_streams=True,  # one output, however the prints arrived
             kernel_name="python3",
             extra_arguments=KERNEL_ARGUMENTS,
-        ).execute()
+        )
+        try:
+            client.execute()
+        except RuntimeError:  # its kernel did not start, or died: on a busy machine that happens
+            client.execute()
         atomic_write(path, as_committed(notebook))
     except CellExecutionError as failure:
         return Outcome(path.stem, time.monotonic() - start, f"{failure.ename}: {failure.evalue}")
