@@ -6,6 +6,9 @@ import os
 import psutil
 import pytest
 
+SLOW = {"fresh_run", "executed", "answered", "tmp_path"}
+"""Fixtures of tests that run notebooks."""
+
 
 def pytest_configure(config: pytest.Config) -> None:
     """Start a notebook's kernel again, once, if it does not start; under load one in hundreds does not."""
@@ -23,6 +26,14 @@ def pytest_configure(config: pytest.Config) -> None:
                 super().__init__(*arguments, **settings)
 
     plugin.RunningKernel = Kernel
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as quick the notebooks' cells, and of the tests those that look at notebooks and run none."""
+    for item in items:
+        about_notebooks = item.path.name in ("test_house.py", "test_notebooks.py", "test_workshop.py")
+        if item.path.suffix == ".ipynb" or (about_notebooks and not SLOW & set(item.fixturenames)):
+            item.add_marker("quick")
 
 
 @pytest.hookimpl(wrapper=True)

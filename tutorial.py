@@ -58,7 +58,10 @@ class Command(NamedTuple):
     programs: tuple[str, ...] = ()
 
 
-READ, DEVELOP = (READING, TENSORFLOW), (READING, TENSORFLOW, DEVELOPING)
+READ, DEVELOP = (READING, TENSORFLOW), (READING, DEVELOPING)
+# Two processes, for two processor cores; a file is done by one of them, so a notebook has one kernel.
+PYTEST = "-m pytest -n 2 --dist loadfile"
+ABOUT_NOTEBOOKS = "tests/test_house.py tests/running/test_notebooks.py tests/course/test_workshop.py"
 LINT = ("-m ruff check", "-m ruff format --check")
 EXERCISES = "workshop/make.py"
 COMMANDS = {
@@ -77,19 +80,23 @@ COMMANDS = {
     "doctor": Command("check that all is well, and what to do if not", READ, ("-m alhelpers doctor",)),
     "exact": Command("compare the article's 403 fits with the notebooks'", READ, ("-m alhelpers exact",)),
     "bundle": Command("gather all of it, to install without a network", READ, ("-m alhelpers bundle",)),
-    # Two processes, for two processor cores; a file is done by one of them, so a notebook has one kernel.
     "test": Command(
-        "lint, then check the notebooks' outputs and run the tests",
+        "lint, then check the notebooks' outputs and run the tests", (*DEVELOP, TENSORFLOW), (*LINT, PYTEST)
+    ),
+    "test-quick": Command(
+        "the same of the notebooks alone, with NumPy, in a minute",
         DEVELOP,
-        (*LINT, "-m pytest -n 2 --dist loadfile"),
+        (*LINT, f"{PYTEST} -m quick notebooks {ABOUT_NOTEBOOKS}"),
     ),
     "lint": Command("check style, formatting and types", DEVELOP, LINT),
-    "sweep": Command("run a notebook for many parameters", DEVELOP, ("-m alhelpers sweep",)),
+    "sweep": Command("run a notebook for many parameters", (*DEVELOP, TENSORFLOW), ("-m alhelpers sweep",)),
     "site": Command("make web pages of the notebooks in build/site", DEVELOP, ("site/build.py",)),
     "slides": Command("make slides of the notebooks in build/slides", DEVELOP, ("slides/build.py",)),
-    "bench": Command("time the package against a plain program", DEVELOP, ("benchmarks/bench.py",)),
+    "bench": Command(
+        "time the package against a plain program", (*DEVELOP, TENSORFLOW), ("benchmarks/bench.py",)
+    ),
     "refresh": Command("execute the committed notebooks in place", READ, ("-m alhelpers refresh",)),
-    "exercises": Command("make the workshop's exercises from its solutions", READ, (EXERCISES,)),
+    "exercises": Command("make the workshop's exercises from its solutions", (READING,), (EXERCISES,)),
     "solutions": Command(
         "execute the workshop's solutions in place, and make the exercises",
         READ,
@@ -123,16 +130,16 @@ def main(arguments: list[str]) -> int:
     for variable in UNSET & set(os.environ):
         del os.environ[variable]
     os.environ["PYTHONUTF8"] = "1"  # files are UTF-8, whatever code page Windows has
-    if options.engine:
-        os.environ["ALHELPERS_ENGINE"] = options.engine
     command, venv, python = COMMANDS[name], Environment(options.venv), sys.executable
+    if engine := options.engine or ("" if TENSORFLOW in command.needs else "numpy"):
+        os.environ["ALHELPERS_ENGINE"] = engine
     if name == "clean":
         clean(venv)
     if command.needs:
         python = str(venv.python)
-        left_out = TENSORFLOW if options.engine == "numpy" else ""
+        needed = [part for part in command.needs if part != TENSORFLOW or engine != "numpy"]
         try:
-            venv.provide([part for part in command.needs if part != left_out], options.python, options.wheels)
+            venv.provide(needed, options.python, options.wheels)
         except Problem as problem:
             if name != "doctor" or not venv.python.exists():
                 raise
