@@ -88,6 +88,11 @@ COMMANDS = {
         DEVELOP,
         (*LINT, f"{PYTEST} -m quick notebooks {ABOUT_NOTEBOOKS}"),
     ),
+    "check": Command(
+        "lint, then check notebooks and exercises without running any",
+        DEVELOP,
+        (*LINT, f"{PYTEST} -m quick {ABOUT_NOTEBOOKS}"),
+    ),
     "lint": Command("check style, formatting and types", DEVELOP, LINT),
     "sweep": Command("run a notebook for many parameters", (*DEVELOP, TENSORFLOW), ("-m alhelpers sweep",)),
     "site": Command("make web pages of the notebooks in build/site", DEVELOP, ("site/build.py",)),
