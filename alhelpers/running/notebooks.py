@@ -45,7 +45,9 @@ def find_notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
     """The tutorial's notebooks in reading order. Raises FileNotFoundError if the folder has none."""
     notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not notebooks:
-        raise FileNotFoundError(f"no notebooks in {folder}; run this from a clone of the repository")
+        raise FileNotFoundError(
+            f"no notebooks in {folder}; name one, or run this in an environment made in the repository"
+        )
     return notebooks
 
 
