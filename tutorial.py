@@ -107,7 +107,9 @@ COMMANDS = {
         READ,
         ("-m alhelpers refresh workshop/solutions/*.ipynb", EXERCISES),
     ),
-    "evidence": Command("compute the results of notebooks 09 to 11 anew", READ, ("-m alhelpers.evidence",)),
+    "evidence": Command(
+        "compute the results that notebooks read (an hour)", READ, ("-m alhelpers.evidence",)
+    ),
     "lock": Command("write the locks anew; newer versions with --upgrade", (), ("tools/lock.py",)),
     "clean": Command("remove the environment, build/ and caches", ()),
 }
