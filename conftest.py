@@ -6,6 +6,11 @@ import os
 import psutil
 import pytest
 
+# Two processes run tests, as a rule on two processors. A second thread in each, or in the kernels that they
+# start, costs more than it gains, and many times as much where something else is at work.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
 SLOW = {"fresh_run", "executed", "answered", "tmp_path"}
 """Fixtures of tests that run notebooks."""
 

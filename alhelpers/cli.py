@@ -59,9 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"alhelpers: {problem}", file=sys.stderr)
         return 2
     except ModuleNotFoundError as problem:
-        if str(problem.name).startswith("alhelpers"):
-            raise
-        print(f"alhelpers: {problem.name} is missing; `alhelpers doctor` says what to do", file=sys.stderr)
+        print(f"alhelpers: {problem}; `alhelpers doctor` says what to install", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("alhelpers: stopped; nothing is half-written", file=sys.stderr)
@@ -139,12 +137,11 @@ def _refresh_notebooks(options: argparse.Namespace) -> int:
 )
 def _sweep_notebook(options: argparse.Namespace) -> int:
     """Run a notebook for every combination of parameters; given again, it does what is missing."""
-    needed = {"jinja2": "jinja2", "pyarrow": "pyarrow", "yaml": "pyyaml"}
-    needed |= {"distributed": "distributed"} if options.scheduler else {}
-    if missing := [package for name, package in needed.items() if not find_spec(name)]:
+    needed = ["jinja2", "pyarrow", "yaml", *(["distributed"] if options.scheduler else [])]
+    if missing := [name for name in needed if not find_spec(name)]:
         raise ValueError(
             f"a sweep needs {' and '.join(missing)}, which the tutorial does not; "
-            f"install what is missing with: pip install {' '.join(missing)}"
+            f"install what is missing with: pip install {' '.join(missing).replace('yaml', 'pyyaml')}"
         )
     from alhelpers.running import terminal
     from alhelpers.running.plan import SweepError, make_plan, parse_assignments, read_grid
