@@ -261,5 +261,5 @@ def test_a_kernel_that_does_not_start_is_started_again_once(tmp_path, monkeypatc
     assert running._execute_into(tmp_path, tmp_path / "one.ipynb").error == ""
     assert len(tried) == 2
     tried.clear()
-    assert running._refresh(tmp_path / "one.ipynb").error == ""
+    assert running._refresh(tmp_path / "one.ipynb", tmp_path).error == ""
     assert len(tried) == 2
