@@ -62,7 +62,7 @@ READ, DEVELOP = (READING, TENSORFLOW), (READING, DEVELOPING)
 # Two processes, for two processor cores; a file is done by one of them, so a notebook has one kernel.
 PYTEST = "-m pytest -n 2 --dist loadfile"
 ABOUT_NOTEBOOKS = "tests/test_house.py tests/running/test_notebooks.py tests/course/test_workshop.py"
-LINT = ("-m ruff check", "-m ruff format --check")
+LINT = ("-m ruff check", "-m ruff format --check", "-m mypy")
 EXERCISES = "workshop/make.py"
 COMMANDS = {
     "install": Command("make the environment and do nothing else", READ),
