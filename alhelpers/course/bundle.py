@@ -26,25 +26,13 @@ Python version first:
     {targets}
 
 You need one of these Pythons (python.org has them for Windows and macOS), and
-5 GB of disk. First copy this whole folder from the stick to your disk: on
+4 GB of disk. First copy this whole folder from the stick to your disk: on
 Windows to a short path such as C:\\tutorial, as long ones are cut off there.
-Then open a terminal in the copy.
+Then open a terminal in the copy; on Windows write py -{python} for python3.
 
-Linux, macOS
-
-    make install         (with another Python: make install PYTHON=python3.12)
-    make doctor          (checks everything and says what to do)
-    make run             (runs all notebooks)
-    make lab             (opens them in JupyterLab)
-
-Windows, or without make: Linux and macOS have .venv/bin/ for .venv\\Scripts\\
-
-    py -{python} -m venv .venv
-    .venv\\Scripts\\python -m pip install --no-index --find-links wheels --require-hashes -r requirements.lock
-    .venv\\Scripts\\python -m pip install --no-index --no-deps --no-build-isolation -e .
-    .venv\\Scripts\\alhelpers doctor
-    .venv\\Scripts\\alhelpers run
-    .venv\\Scripts\\jupyter-lab
+    python3 tutorial.py doctor    (installs, checks everything, says what to do)
+    python3 tutorial.py run       (runs all notebooks)
+    python3 tutorial.py lab       (opens them in JupyterLab)
 
 The exercises are in workshop/exercises.
 """
@@ -81,7 +69,7 @@ def parse_target(text: str) -> Target:
     systems = r"win_amd64|macosx_\d+_\d+_arm64|manylinux_2_(\d+)_(x86_64|aarch64)"
     if not (match := re.fullmatch(rf"({versions})/({systems})", text)):
         raise ValueError(
-            f"{text!r} is no machine to gather packages for; write Python 3.11 to 3.13 and a platform, as in "
+            f"{text!r} is no machine to gather packages for; write Python 3.11 to 3.14 and a platform, as in "
             "3.12/win_amd64, 3.13/macosx_14_0_arm64 or 3.12/manylinux_2_28_x86_64 (2.28 is glibc's version)"
         )
     python, platform_tag, glibc, machine = match.groups()
