@@ -18,6 +18,7 @@ from alhelpers.errors import UserError
 from alhelpers.files import atomic_write
 from alhelpers.learner import ActiveLearner, Fit, History
 from alhelpers.models import ENGINES, engine
+from alhelpers.running.notebooks import TIMEOUT
 
 JAVASCRIPT = Path(__file__).resolve().parents[2] / "site" / "try" / "exact.mjs"
 """The model of the page that needs no installation, as a program for Node."""
@@ -53,7 +54,10 @@ def javascript_fits() -> list[Fit]:
     """
     x, y, x_test, y_test = read_mnist(4000, 400)
     images = b"".join(part.astype("u1").tobytes() for part in (x, x_test, y, y_test))
-    done = subprocess.run(["node", JAVASCRIPT], input=images, capture_output=True)
+    try:
+        done = subprocess.run(["node", JAVASCRIPT], input=images, capture_output=True, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"node has not done the fits within {TIMEOUT:g} s; try again") from None
     if done.returncode:
         why = done.stderr.decode(errors="replace").strip()[:300]
         raise UserError(f"node cannot run {JAVASCRIPT.name} ({why}); version 18 or later can")
@@ -147,7 +151,10 @@ def check(notebooks: Path, out: Path) -> bool:
     equal = []
     for name in installed_engines():
         command, env = command_for(name, notebooks, out)
-        equal.append(subprocess.run(command, env=env).returncode == 0)
+        try:
+            equal.append(subprocess.run(command, env=env, timeout=TIMEOUT).returncode == 0)
+        except subprocess.TimeoutExpired:
+            raise UserError(f"{name} has not done the fits within {TIMEOUT:g} s; try again") from None
     return all(equal)
 
 
