@@ -10,7 +10,7 @@ WHEELS ?= $(wildcard wheels)
 # Handed on to what is run: make lab ARGS="--no-browser --port=9999", make bundle ARGS="3.12/win_amd64"
 ARGS ?=
 
-COMMANDS = install run lab doctor exact bundle test test-quick check lint sweep site slides bench refresh \
+COMMANDS = install run lab doctor exact bundle try test test-quick check lint sweep site slides bench refresh \
 	exercises solutions evidence lock clean
 .DEFAULT_GOAL := help
 .PHONY: help $(COMMANDS)

@@ -80,6 +80,7 @@ COMMANDS = {
     "doctor": Command("check that all is well, and what to do if not", READ, ("-m alhelpers doctor",)),
     "exact": Command("compare the article's 403 fits with the notebooks'", READ, ("-m alhelpers exact",)),
     "bundle": Command("gather all of it, to install without a network", READ, ("-m alhelpers bundle",)),
+    "try": Command("make the page that needs no installation", READ, ("site/try/build.py",)),
     "test": Command(
         "lint, then check the notebooks' outputs and run the tests", (*DEVELOP, TENSORFLOW), (*LINT, PYTEST)
     ),

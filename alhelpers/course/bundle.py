@@ -1,5 +1,6 @@
 """Gather the repository and the packages it needs in one folder, to install from without a network."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -19,7 +20,7 @@ MARK = "START-HERE.txt"
 _START_HERE = """\
 Active learning on MNIST: installing without a network
 
-The folder wheels/ beside this file holds every package for these machines,
+{first}The folder wheels/ beside this file holds every package for these machines,
 Python version first:
 
     {targets}
@@ -34,6 +35,11 @@ Then open a terminal in the copy; on Windows write py -{python} for python3.
     python3 tutorial.py lab       (opens them in JupyterLab)
 
 The exercises are in workshop/exercises.
+"""
+_TRY_FIRST = """\
+Before anything is installed, open try.html in a browser (a double click will do).
+It needs no Python and no network.
+
 """
 
 
@@ -102,13 +108,16 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
         )
     with replacing(out, MARK) as fresh:
         _clone(repository, fresh)
+        has_page = _make_try(fresh)
         wheels = fresh / "wheels"
         for target in everyone.values():
             _download(target, fresh / "requirements.lock", wheels, out / "wheels", repository / "wheels")
         (wheels / "FOR.txt").write_text(", ".join(everyone) + "\n", encoding="utf-8")
         on_windows = [target.python for target in everyone.values() if target.environment["os_name"] == "nt"]
         start_here = _START_HERE.format(
-            targets="\n    ".join(everyone), python=[*on_windows, this_machine().python][0]
+            first=_TRY_FIRST if has_page else "",
+            targets="\n    ".join(everyone),
+            python=[*on_windows, this_machine().python][0],
         )
         (fresh / MARK).write_text(start_here, encoding="utf-8")
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
@@ -135,7 +144,7 @@ def _is_as_made(folder: Path) -> bool:
     if not (folder / ".git").is_dir():
         return False
     added = _git(folder, "status", "--porcelain", "--ignored").splitlines()
-    return sorted(added) == [f"!! {MARK}", "!! wheels/"]
+    return sorted(set(added) - {"!! try.html"}) == [f"!! {MARK}", "!! wheels/"]
 
 
 def _clone(repository: Path, folder: Path) -> None:
@@ -151,6 +160,19 @@ def _clone(repository: Path, folder: Path) -> None:
         why = failure.stderr.strip().splitlines()[-1:] or ["it does not say why"]
         raise OSError(f"git cannot copy {repository} ({why[0]}); give it a clone of the repository") from None
     shutil.rmtree(folder / ".git" / "logs", ignore_errors=True)
+
+
+def _make_try(folder: Path) -> bool:
+    """Put the page that needs no installation into a copy of the repository; whether there is one to make."""
+    script = folder / "site" / "try" / "build.py"
+    if not script.is_file():
+        return False
+    # Its own package makes it, and leaves no bytecode there.
+    env = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, script, folder / "try.html"], env=env, stdout=subprocess.PIPE)
+    if done.returncode:
+        raise OSError("try.html cannot be made, for the reason above")
+    return True
 
 
 def _git(folder: Path, *arguments: str) -> str:

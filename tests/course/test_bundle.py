@@ -46,7 +46,7 @@ def repository(tmp_path, monkeypatch):
         ),
     )
     (folder / "requirements.lock").write_text("# a comment\n" + "".join(lines))
-    (folder / ".gitignore").write_text("/wheels/\n/START-HERE.txt\n")
+    (folder / ".gitignore").write_text("/wheels/\n/START-HERE.txt\n/try.html\n")
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     commit(folder)
@@ -89,6 +89,26 @@ def test_a_bundle_has_what_its_machines_need_and_nothing_of_where_it_was_made(re
     )
     subprocess.run([sys.executable, *command.split(), str(installed)], cwd=out, check=True)
     assert (installed / "everywhere.py").exists()
+
+
+def test_the_page_that_needs_no_installation_is_its_first_thing(repository, tmp_path, capfd):
+    script = repository / "site" / "try" / "build.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('play')")
+    git(repository, "add", "-A")
+    commit(repository)
+    out = tmp_path / "build" / "bundle"
+    for _ in range(2):  # the second time it takes the place of the first
+        bundle.make_bundle(out, [], repository)
+    assert (out / "try.html").read_text() == "play"
+    said = (out / bundle.MARK).read_text(encoding="utf-8")
+    assert said.index("open try.html in a browser") < said.index("wheels/")
+    script.write_text("raise SystemExit('no MNIST')")
+    commit(repository)
+    with pytest.raises(OSError, match=r"try\.html cannot be made"):
+        bundle.make_bundle(out, [], repository)
+    assert "no MNIST" in capfd.readouterr().err
+    assert (out / "try.html").read_text() == "play"
 
 
 def test_a_bundle_that_cannot_be_made_leaves_the_last_one_as_it_was(repository, earlier, capfd):
