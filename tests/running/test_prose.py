@@ -11,7 +11,7 @@ ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 CORE = [path for path in NOTEBOOKS if int(path.stem[:2]) <= 8]
 
-STORY = NOTEBOOKS[:10]
+STORY = [path for path in NOTEBOOKS if int(path.stem[:2]) <= 10]
 
 # Figures that no output of their notebook shows, and where they come from.
 ELSEWHERE = {
