@@ -66,6 +66,8 @@ def check_6_2(best_stop: Callable, n_labels: np.ndarray, accuracy: np.ndarray) -
     check(set(found) <= set(n.tolist()), "is that one of the numbers of labels on offer?", more)
     more = f"At 100.00 a label you buy {dear}: add price times n_labels to what you minimise."
     check(dear == 10, "what do the labels cost?", more)
+    more = "Nothing. A share of 1 - accuracy of the images is answered wrongly, and only that costs."
+    check(free != 10, "what does a right answer cost?", more)
     more = "All n_images are read, and each wrong answer costs `loss`: multiply by n_images."
     check(cent != 10 or quarter != 10, "what do mistakes cost in all?", more)
     more = f"The small curve asks for 50 and 60 labels at 0.25 and 0.01, and you buy {quarter} and {cent}."

@@ -49,7 +49,7 @@ def check_3_2(half_point: object, low: object, high: object) -> Said:
     half_point, low, high = real(half_point, number), real(low, number), real(high, number)
     more = "One point is one hundredth of 400, so 4 images."
     check(half_point == 2, f"are {half_point:g} images half a point of 400?", more)
-    more = "369 of 400 is 0.9225. Percentages and counts are no shares."
+    more = f"Yours go from {low:.4g} to {high:.4g}, around 369 / 400, or 0.9225. No share is above 1."
     check(low >= 0 and high <= 1, "are the ends shares from 0 to 1?", more)
     more = f"The interval has to hold 0.9225; yours goes from {low:.4f} to {high:.4f}."
     check(low < 0.9225 < high, "is what you measured inside your interval?", more)
