@@ -192,6 +192,10 @@ class Tables(HTMLParser):
         elif tag in ("td", "th"):
             self.tables[self.name][-1].append("")
 
+    def handle_endtag(self, tag):
+        if tag == "table":
+            self.name = None
+
     def handle_data(self, data):
         if self.name is not None and self.tables[self.name] and self.tables[self.name][-1]:
             self.tables[self.name][-1][-1] += data.strip()
