@@ -11,13 +11,14 @@ from alhelpers.data import Dataset
 @checked
 def check_1_1(nearest: Callable, data: Dataset) -> Said:
     """Nearest images by squared differences: all of them, against the whole pool."""
-    asked = np.array([1, 3, 5, 8, 9, 10, 13, 17, *range(100, 140)])
+    asked = np.array([1, 3, 5, 8, 9, 10, 13, 17, *range(100, 120)])
     found = np.array(
         [whole(nearest(data.x_pool.copy(), int(i)), "the index of an image is wanted") for i in asked]
     )
     more = "Leave image i out, for instance by setting its distance to infinity before you take the smallest."
     check((found != asked).all(), "which image is always nearest to image i?", more)
     grey, images = data.x_pool.reshape(len(data.x_pool), -1), data.x_pool
+    few = asked[:8]  # enough to tell one mistake from another
     for distance, question, more in (
         (lambda i: ((grey - grey[i]) ** 2).sum(axis=1), *WRAPPED),
         (lambda i: ((grey - grey[i]).astype(float) ** 2).sum(axis=1), *WRAPPED),
@@ -27,7 +28,7 @@ def check_1_1(nearest: Callable, data: Dataset) -> Said:
         (lambda i: (grey.astype(float) - grey[i]).sum(axis=1), *SIGNED),
         (lambda i: -((grey.astype(float) - grey[i]) ** 2).sum(axis=1), *FARTHEST),
     ):
-        check((found != _nearest(distance, asked)).any(), question, more)
+        check((found[:8] != _nearest(distance, few)).any(), question, more)
     true = _nearest(lambda i: ((grey.astype(float) - grey[i]) ** 2).sum(axis=1), asked)
     more = (
         "Without image i the later images move up by one; keep all of them, and make image i infinitely far."
