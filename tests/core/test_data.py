@@ -86,6 +86,18 @@ def test_a_seed_draws_from_the_whole_files_without_repeats_and_the_same_again():
     assert everything.x_pool.sum(dtype=np.int64) == x_train.sum(dtype=np.int64)
 
 
+def test_a_seed_draws_pool_and_test_set_each_from_its_own_file_and_both_anew():
+    x_train, y_train, x_test, y_test = read_mnist()
+    train = {x.tobytes(): y for x, y in zip(x_train, y_train, strict=True)}
+    test = {x.tobytes(): y for x, y in zip(x_test, y_test, strict=True)}
+    one, other = load_mnist(300, 300, seed=1), load_mnist(300, 300, seed=2)
+    for drawn in (one, other):
+        assert [train.get(x.tobytes()) for x in drawn.x_pool] == drawn.y_pool.tolist()
+        assert [test.get(x.tobytes()) for x in drawn.x_test] == drawn.y_test.tolist()
+    assert not np.array_equal(one.x_pool, other.x_pool)
+    assert not np.array_equal(one.x_test, other.x_test), "the test set does not follow the seed"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [

@@ -78,6 +78,13 @@ def test_equally_confident_images_keep_their_order(small):
     assert np.array_equal(small.unlabeled, np.arange(40))
 
 
+def test_images_that_measure_the_same_keep_their_order_among_others(small):
+    # Many, of few distinct values: few, or all alike, an unstable sort leaves in their order, too.
+    thirds = small.unlabeled % 3
+    assert small.lowest_first(lambda proba: thirds.astype(np.float32)).tolist() == sorted(thirds)
+    assert small.unlabeled.tolist() == [*range(0, 40, 3), *range(1, 40, 3), *range(2, 40, 3)]
+
+
 def test_every_label_says_who_gave_it_and_in_which_round(small):
     small.label_manually(3)
     small.fit(verbose=False)
