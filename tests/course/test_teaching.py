@@ -133,15 +133,17 @@ def test_the_guide_has_what_a_teacher_looks_for():
     assert all("?" in one for one in asked)
     for discussed in re.findall(r"discussion: \*(.*)\*", GUIDE):
         assert any(one.lower().startswith(f"{discussed}.") for one in asked), discussed
-    for target in re.findall(r"`make (\w+)", GUIDE):
-        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text("utf-8"), re.MULTILINE), target
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    commands = re.search(r"^COMMANDS = ((?:.*\\\n)*.*)", makefile, re.MULTILINE)[1].split()
+    assert set(re.findall(r"`make (\w+)", GUIDE)) <= set(commands)
 
 
-def test_what_a_run_takes_is_said_of_every_notebook():
+def test_what_a_run_takes_is_said_of_the_notebooks_that_are_shown():
     (head,) = re.findall(r"^\| notebook \| ([\d |]+) \|$", GUIDE, re.MULTILINE)
     (seconds,) = re.findall(r"^\| seconds \| ([\d |]+) \|$", GUIDE, re.MULTILINE)
-    assert head.split(" | ") == [str(int(path.stem[:2])) for path in NOTEBOOKS]
-    assert len(seconds.split(" | ")) == len(NOTEBOOKS)
+    listed = head.split(" | ")
+    assert set(map(str, range(1, 11))) <= set(listed) <= {str(int(path.stem[:2])) for path in NOTEBOOKS}
+    assert len(seconds.split(" | ")) == len(listed)
 
 
 def test_the_figures_that_a_teacher_quotes_are_those_of_the_notebooks():
