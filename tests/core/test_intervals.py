@@ -15,6 +15,7 @@ def test_an_interval_is_student_s():
     assert intervals.interval(values * 1.16).within(0, 1) == pytest.approx(
         (values.mean() * 1.16, low * 1.16, 1)
     )
+    assert intervals.interval([0.4, 0.6]).low < 0.4, "two draws have an interval"
     alone = intervals.interval([0.5]).within(0, 1)
     assert alone.estimate == 0.5
     assert np.isnan(alone.low)
@@ -46,6 +47,9 @@ def test_labels_to_reach_reads_between_the_fits_of_the_mean_curve():
     assert found.estimate == pytest.approx(150)
     assert found.low == pytest.approx(100 + 100 / 3)  # both draws the second
     assert found.high == pytest.approx(200)  # both the first
+    many, target = np.random.default_rng(1).random((20, 3)).cumsum(axis=1), np.full(20, 0.9)
+    again = [intervals.labels_to_reach(n_labels, many, target) for _ in range(2)]
+    assert again[0] == again[1], "the bootstrap draws others each time"
     assert intervals.labels_to_reach(n_labels, curves, np.array([0.95, 0.95])).estimate == np.inf
 
 
