@@ -140,7 +140,7 @@ WRONG = [
     ("8-2", "return accuracy", "accuracy", "return anything"),
 ]  # fmt: skip
 
-# Right in another way than our solutions.
+# Right in another way than our solutions. Where a check would train many models, something quick stands in.
 RIGHT = {
     "2-1": """
 def gradient(x, y, W, C):
@@ -217,6 +217,10 @@ def entropy(proba):
     from scipy.special import entr
 
     return -entr(proba).sum(axis=1)
+
+
+def accuracy_by(measure, seed):  # the loop itself has run in the solution
+    return 0.8 + measure(np.full((1, 10), 0.1))[0] / 100 + seed / 1000
 """,
     "7-1": """
 def careless(y, rate):
@@ -225,6 +229,11 @@ def careless(y, rate):
     for i in np.flatnonzero(rng.random(len(y)) < rate):
         told[i] = rng.choice([digit for digit in range(10) if digit != y[i]])
     return told
+
+
+def accuracy_with(labels_of, seed):  # the loop itself has run in the solution
+    y = np.arange(1000) % 10
+    return (labels_of(y) == y).mean() - seed / 1000
 """,
     "8-1": """
 def difference(right_a, right_b):
