@@ -16,7 +16,7 @@ ROOT = SITE.parent
 SOURCES = (
     "README.md", "LICENSE*", "CITATION.cff", "notebooks/[0-9][0-9]_*.ipynb",
     "docs/*.*", "benchmarks/*.*", "alhelpers/*.md", "alhelpers/**/*.py",
-    "workshop/*.md", "workshop/*/*.ipynb",
+    "workshop/*.md", "workshop/*.html", "workshop/*/*.ipynb",
 )  # fmt: skip
 
 
