@@ -54,7 +54,10 @@ def javascript_fits() -> list[Fit]:
     """
     x, y, x_test, y_test = read_mnist(4000, 400)
     images = b"".join(part.astype("u1").tobytes() for part in (x, x_test, y, y_test))
-    done = subprocess.run(["node", JAVASCRIPT], input=images, capture_output=True)
+    try:
+        done = subprocess.run(["node", JAVASCRIPT], input=images, capture_output=True, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"node has not done the fits within {TIMEOUT:g} s; try again") from None
     if done.returncode:
         why = done.stderr.decode(errors="replace").strip()[:300]
         raise UserError(f"node cannot run {JAVASCRIPT.name} ({why}); version 18 or later can")

@@ -20,7 +20,6 @@ import numpy as np
 from PIL import Image
 from scipy.special import stdtrit
 
-from alhelpers import article
 from alhelpers.data import load_mnist, read_mnist
 from alhelpers.evidence.table import Results, read
 from alhelpers.files import atomic_write
@@ -174,8 +173,6 @@ def facts() -> dict:
         "idea": idea(),
         **evidence(Results(read())),
         "history": [[fit.stage, fit.n_labels, fit.accuracy, fit.steps] for fit in fits],
-        "published": [[row.stage, row.n_labels, row.accuracy] for row in article.RESULTS],
-        "first": next(fit.accuracy for fit in fits if fit.stage == "active"),
         "t": t_quantiles,
     }
 

@@ -307,7 +307,7 @@ def test_the_article_s_rows_are_ticked_off_the_sign_changes_the_end_and_both_jud
     page.locator("#run-divided").click()
     expect(page.locator("#article-said")).to_contain_text("85.50")
     page.locator("#run-article").click()
-    expect(page.locator("#article-said")).to_contain_text("403 of 403 fits agree", timeout=180_000)
+    expect(page.locator("#article-said")).to_contain_text("403 of 403 fits agree", timeout=900_000)
     assert page.locator("#rows .ok").count() == 0
     page.get_by_label("the 400 images that also stopped the training").check()
     assert page.locator("#rows .ok").count() == page.locator("#rows tbody tr").count() == 7
