@@ -194,7 +194,7 @@ def _download(target: Target, lock: Path, wheels: Path, *earlier: Path) -> None:
     # Without a network; then only what is missing; and all of it, should what is there be damaged.
     ways = [["--no-index", *there], there, []] if there else [[]]
     complaints = []
-    print(f"{target.name}: gathering {len(lines)} wheels, some 0.6 GB if none is there yet …", flush=True)
+    print(f"{target.name}: gathering {len(lines)} wheels, some 0.4 GB if none is there yet …", flush=True)
     try:
         for way in ways:
             done = subprocess.run([*command, *way], stderr=subprocess.PIPE, text=True, errors="replace")
