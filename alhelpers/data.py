@@ -22,10 +22,11 @@ class Dataset:
     Parameters
     ----------
     x_pool : array of shape (n_pool, height, width), uint8 (0 to 255) or float (0 to 1)
-        The images a learner may ask labels for; colour images have a fourth axis of length 3.
+        The images a learner may ask labels for; colour images have a fourth axis of length 3. Or rows of
+        features, floats of shape (n_pool, n_features), best standardised.
     y_pool : integer array of shape (n_pool,), or None
         Their labels, counted from 0: what the oracle answers when asked. None if somebody else will.
-    x_test, y_test : arrays of shapes (n_test, height, width) and (n_test,)
+    x_test, y_test : arrays of shapes (n_test, height, width), or (n_test, n_features), and (n_test,)
         The images accuracy is measured on. They also decide when a fit stops, so their accuracy flatters: for
         a fair figure keep a third set and give it to `ActiveLearner.score`.
     n_classes : int, optional
@@ -46,7 +47,7 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in ("pool", "test"):
             x, y = np.array(getattr(self, f"x_{part}")), getattr(self, f"y_{part}")
-            check_images(f"x_{part}", x)
+            check_inputs(f"x_{part}", x)
             if not (y is None and part == "pool"):
                 y = np.array(y)
                 _check_labels(f"y_{part}", y, len(x), f"x_{part}")
@@ -94,7 +95,7 @@ class Dataset:
 def scale(images: np.ndarray) -> np.ndarray:
     """Images as the model sees them: (n, height × width) float32, grey levels or colours from 0 to 1.
 
-    uint8 grey levels are divided by 255; floats are taken to be scaled already.
+    uint8 grey levels are divided by 255; floats, features too, are taken to be scaled already.
     """
     flat = images.reshape(len(images), -1).astype(np.float32)
     return flat / np.float32(255) if images.dtype == np.uint8 else flat
@@ -176,6 +177,16 @@ def check_images(name: str, x: np.ndarray) -> None:
         raise ValueError(f"{name} has dtype {x.dtype}; expected uint8 grey levels, or floats from 0 to 1")
     if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
         raise ValueError(f"{name} has floats outside 0 to 1; divide by the largest grey level first")
+
+
+def check_inputs(name: str, x: np.ndarray) -> None:
+    """As `check_images`, but rows of features, floats of shape (n, n_features), will do as well."""
+    if x.ndim != 2 or x.size == 0:
+        check_images(name, x)
+    elif x.dtype.kind != "f":
+        raise ValueError(f"{name} has dtype {x.dtype}; give rows of features as floats")
+    elif not np.isfinite(x).all():
+        raise ValueError(f"{name} holds NaN or infinite numbers; fill them in or leave their rows out")
 
 
 def _check_labels(name: str, y: np.ndarray, n: int, images: str) -> None:
