@@ -112,7 +112,8 @@ def _comparable(
     if counts:
         parts = [np.log1p(part) for part in parts]
     mean, deviation = parts[0].mean(axis=0), parts[0].std(axis=0)
-    deviation[deviation <= 1e-9 * np.abs(mean)] = 1  # the same in the whole pool, but for rounding
+    same = np.ptp(parts[0], axis=0) == 0  # in the whole pool; its mean and deviation hold rounding errors
+    mean, deviation = np.where(same, parts[0][0], mean), np.where(same, 1, deviation)
     return tuple(((part - mean) / deviation).astype(np.float32) for part in parts)
 
 
