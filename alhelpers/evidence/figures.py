@@ -14,7 +14,7 @@ _PAYS, _NOTHING, _HARMS = "#9CCBE8", "#EEEEEE", "#F2B48A"
 
 @_defaults()
 def verdicts(gains: Mapping[str, Mapping[str, Interval]], alt: str) -> Picture:
-    """A table of gains, by row and column, in points: coloured where the interval is all above or all below 0.
+    """A table of gains, by row and column, in points, coloured where the interval leaves 0 to one side.
 
     What is missing stays white. Raises ValueError if there are no gains.
     """
