@@ -20,6 +20,7 @@ _HOME = {
     "Labeler": "labelling.widget",
     "Ledger": "labelling.ledger",
     "SimulatedPerson": "labelling.oracle",
+    "Table": "tables",
     "check_parameters": "parameters",
     "load_images": "labelling.images",
     "load_mnist": "data",
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
     from alhelpers.learner import ActiveLearner, Fit, History
     from alhelpers.model import SoftmaxRegression
     from alhelpers.parameters import check_parameters
+    from alhelpers.tables import Table
 
 
 def __getattr__(name: str) -> object:

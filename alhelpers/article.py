@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from alhelpers.tables import Table
+
 
 class Published(NamedTuple):
     """One row of the article's table of results."""
@@ -14,26 +16,22 @@ class Published(NamedTuple):
 
 # Section "Results". The stage is the name the row has in history.csv; its last fit is the one to compare.
 RESULTS = (
-    Published("every image labelled", "ground_truth", 4000, 0.9225),
-    Published("400 labels, no choice", "random", 400, 0.8375),
+    Published("all 4,000 labels", "ground_truth", 4000, 0.9225),
+    Published("400 labels, unselected", "random", 400, 0.8375),
     Published("400 labels, actively chosen", "active", 400, 0.8975),
-    Published("and the rest labelled by the model", "auto", 4000, 0.9050),
+    Published("the rest labelled by the model", "auto", 4000, 0.9050),
 )
 # Section "Active learning": the first line that it prints, after ten labels.
 FIRST_ACCURACY = 0.38
 
 
-def table(measured: dict[str, float]) -> str:
+def table(measured: dict[str, float]) -> Table:
     """The published accuracies beside measured ones, given by stage; a missing stage shows as a dash."""
-    lines = [f"{'experiment of the article':<36}{'labels':>7}{'article':>10}{'here':>10}"]
+    rows = []
     for row in RESULTS:
-        here = measured.get(row.stage)
-        lines.append(
-            f"{row.experiment:<36}{row.n_labels:>7}{row.accuracy:>10.4f}"
-            + (
-                f"{here:>10.4f}  {'equal' if abs(here - row.accuracy) < 5e-5 else 'DIFFERENT'}"
-                if here is not None
-                else f"{'–':>10}"
-            )
-        )
-    return "\n".join(lines)
+        here, verdict = "–", ""
+        if row.stage in measured:
+            here = f"{measured[row.stage]:.4f}"
+            verdict = "equal" if abs(measured[row.stage] - row.accuracy) < 5e-5 else "DIFFERENT"
+        rows.append((row.experiment, f"{row.n_labels:,}", f"{row.accuracy:.4f}", here, verdict))
+    return Table(("experiment", "labels", "article", "here", ""), rows)

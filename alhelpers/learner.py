@@ -10,6 +10,7 @@ from alhelpers import queries
 from alhelpers.data import CANNOT_TELL, Dataset, check_inputs, scale
 from alhelpers.errors import check_count
 from alhelpers.models import Model, make_model
+from alhelpers.tables import Table
 
 PERSON, MODEL = "person", "model"
 
@@ -54,19 +55,18 @@ class History(Sequence):
         return np.array([getattr(row, name) for row in self._rows])
 
     def __repr__(self) -> str:
-        shown = self._rows if len(self) <= 8 else [*self._rows[:4], None, *self._rows[-4:]]
-        lines = [f"{'stage':<14}{'n_labels':>8}{'accuracy':>10}{'steps':>7}"]
-        for row in shown:
-            lines.append(
-                f"{row.stage:<14}{row.n_labels:>8}{row.accuracy:>10.4f}{row.steps:>7}"
-                if row
-                else f"… {len(self) - 8} more"
-            )
-        return "\n".join(lines)
+        return repr(self._table())
 
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         # The full table travels with the notebook: nbval compares it, `alhelpers run` collects it.
-        return {"text/plain": repr(self), self.MIME: [row._asdict() for row in self._rows]}
+        shown = {"text/plain": repr(self), "text/html": self._table()._repr_html_()}
+        return shown | {self.MIME: [row._asdict() for row in self._rows]}
+
+    def _table(self) -> Table:
+        rows = [(row.stage, row.n_labels, f"{row.accuracy:.4f}", row.steps) for row in self._rows]
+        if len(rows) > 8:
+            rows[4:-4] = [(f"… {len(rows) - 8} more", "", "", "")]
+        return Table(self.columns, rows)
 
 
 class ActiveLearner:

@@ -11,6 +11,7 @@ from matplotlib import rc_context, rcdefaults
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
@@ -83,6 +84,84 @@ def _each(*parts: Collection, looks: Sequence) -> Iterator[tuple]:
             f"{len(parts[0])} are to be drawn in one figure that tells {len(looks)} apart; give fewer"
         )
     return zip(*parts, looks[: len(parts[0])], strict=True)
+
+
+@_defaults()
+def loop() -> Picture:
+    """The active-learning loop, drawn: pool, query, oracle, labels, model and back. Notebook 01."""
+    figure = Picture(
+        "Drawing of a loop: a query picks images from the pool, the oracle labels them, the model is trained "
+        "on all labels so far, and how sure it is tells the query what to pick next",
+        height=2.7,
+    )
+    axes = figure.subplots()
+    boxes = {
+        "Pool": (0.7, 1.6, "images\nwithout labels"),
+        "Query": (3.1, 1.6, "which images\nare next?"),
+        "Oracle": (5.9, 1.6, "a person says\nwhat they show"),
+        "Labels": (5.9, 0, "all images\nlabelled so far"),
+        "Model": (3.1, 0, "learns from them,\nsays how sure it is"),
+    }
+    for name, (x, y, words) in boxes.items():
+        colour = {"Query": ORANGE, "Oracle": BLUE}.get(name, GREY)
+        box = FancyBboxPatch((x - 0.72, y - 0.42), 1.44, 0.84, "round,pad=0.02,rounding_size=0.1")
+        axes.add_patch(box)
+        box.set(facecolor="white", edgecolor=colour, linewidth=1.5)
+        axes.text(x, y + 0.24, name, ha="center", va="center", weight="bold", color=colour)
+        axes.text(x, y - 0.15, words, ha="center", va="center", fontsize=9)
+    arrows = [("Pool", "Query", ""), ("Query", "Oracle", "a batch"), ("Oracle", "Labels", "answers")]
+    arrows += [("Labels", "Model", "train"), ("Model", "Query", "confidence")]
+    for start, end, words in arrows:
+        (x0, y0, _), (x1, y1, _) = boxes[start], boxes[end]
+        dx, dy = np.sign(x1 - x0) * 0.78, np.sign(y1 - y0) * 0.48
+        ends = (x0 + dx, y0 + dy), (x1 - dx, y1 - dy)
+        axes.add_patch(FancyArrowPatch(*ends, arrowstyle="-|>", mutation_scale=12, color=GREY))
+        shift = (0, 0.08, "center", "bottom") if dx else (0.08, 0, "left", "center")
+        axes.text((x0 + x1) / 2 + shift[0], (y0 + y1) / 2 + shift[1], words, ha=shift[2], va=shift[3])
+    axes.set(xlim=(-0.15, 6.75), ylim=(-0.5, 2.1))
+    axes.set_axis_off()
+    return figure
+
+
+@_defaults()
+def boundaries(
+    points: np.ndarray,
+    groups: np.ndarray,
+    before: tuple[np.ndarray, np.ndarray, np.ndarray],
+    after: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> Picture:
+    """What one more label does to a linear boundary: a panel for each of `after`. Notebook 06.
+
+    points are (n, 2), groups 0 or 1, (n,). `before` and each of `after` is the labelled points' indices with
+    W, (2, 2), and b, (2,), of the model trained on them; what `after` has more than `before` is ringed.
+    """
+    words = "; ".join(after)
+    figure = Picture(
+        f"Points in two groups and the boundary before and after one more label: {words}", height=3.6
+    )
+    panels = figure.subplots(1, len(after), sharey=True, squeeze=False)[0]
+    low, high = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
+    across = np.array([low[1], high[1]])
+    for axes, (name, learned) in zip(panels, after.items(), strict=True):
+        for group, (marker, colour) in enumerate((("o", BLUE), ("^", ORANGE))):
+            asked, rest = (points[groups == group], points[learned[0]][groups[learned[0]] == group])
+            axes.plot(*asked.T, marker, color=_LIGHT, ms=5)
+            axes.plot(*rest.T, marker, color=colour, ms=8)
+        for (_, W, b), dash, label in ((before, ":", "before"), (learned, "-", "after")):
+            slope, offset = W[:, 1] - W[:, 0], b[1] - b[0]
+            axes.plot(
+                -(offset + slope[1] * across) / slope[0],
+                across,
+                dash,
+                color="black",
+                label=f"boundary {label}",
+            )
+        new = points[np.setdiff1d(learned[0], before[0])]
+        axes.plot(*new.T, "o", ms=16, mfc="none", mec=PURPLE, mew=2.5)
+        axes.set(title=name, xlabel="first feature", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    panels[0].set_ylabel("second feature")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    return _clean(figure)
 
 
 @_defaults()
@@ -251,22 +330,26 @@ def learning_curve(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
     levels: Mapping[str, float] | None = None,
     log: bool = False,
+    draws: Mapping[str, tuple[np.ndarray, np.ndarray]] | None = None,
 ) -> Picture:
     """Accuracy against labels: named curves (n_labels, accuracy), and named horizontal levels.
 
-    Notebooks 05 to 07.
+    `draws` has, for some of the curves, other runs, n_labels and accuracies, (runs, fits): a band behind
+    holds the middle 90 % of them. Notebooks 05 and 06.
     """
-    levels = levels or {}
+    levels, draws = levels or {}, draws or {}
     figure = Picture(
         "Lines: test accuracy against number of labels, for " + " and ".join([*curves, *levels]), height=4
     )
     axes = figure.subplots()
     for (name, (n_labels, accuracy)), colour in _each(curves.items(), looks=(BLUE, ORANGE, GREEN)):
-        axes.plot(n_labels, accuracy, color=colour, marker="o", ms=3)
-        axes.annotate(
-            f"{name}: {accuracy[-1]:.2%}", (n_labels[-1], accuracy[-1]), (0, -40), textcoords="offset points",
-            color=colour, ha="right", va="top",
-        )  # fmt: skip
+        if name in draws:
+            low, high = np.quantile(draws[name][1], [0.05, 0.95], axis=0)
+            behind = f"middle 90% of {len(draws[name][1])} other draws"
+            axes.fill_between(draws[name][0], low, high, color=colour, alpha=0.15, lw=0, label=behind)
+            for edge in (low, high):  # the band's numbers; a filled area would not carry them
+                axes.plot(draws[name][0], edge, color=colour, lw=0.4, alpha=0.5)
+        axes.plot(n_labels, accuracy, color=colour, marker="o", ms=3, label=f"{name}: {accuracy[-1]:.2%}")
     left = min(np.min(n) for n, _ in curves.values())
     for (name, level), colour in _each(levels.items(), looks=(GREY, ORANGE)):
         axes.axhline(level, color=colour, lw=1.2, ls="--")
@@ -284,6 +367,7 @@ def learning_curve(
         axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
         axes.minorticks_off()
     axes.set(xlabel="labels given", ylabel="test accuracy")
+    axes.legend(frameon=False, loc="lower right")
     axes.margins(y=0.1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     return _clean(figure)

@@ -52,5 +52,5 @@ def _fresh_draw(task: tuple[int, int, int, int, int]) -> dict[str, float]:
 
 
 def _ways(label_budget: int, batch_size: int) -> Iterable[tuple[str, Recipe]]:
-    yield "without choosing", Recipe("random", batch_size=label_budget)
+    yield "unselected", Recipe("random", batch_size=label_budget)
     yield "least confident", Recipe("least confident", batch_size=batch_size)

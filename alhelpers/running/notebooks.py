@@ -196,9 +196,9 @@ def refresh_notebooks(
     outcomes = _in_parallel([(_refresh, notebook) for notebook in notebooks], jobs, report)
     for notebook in notebooks:
         if notebook.resolve() == NOTEBOOKS / "06_active_learning.ipynb":
-            # The learning curve is the second figure of notebook 06.
+            # The learning curve is the third figure of notebook 06.
             README_FIGURE.parent.mkdir(exist_ok=True)
-            atomic_write(README_FIGURE, list(figures(nbformat.read(notebook, as_version=4)))[1])
+            atomic_write(README_FIGURE, list(figures(nbformat.read(notebook, as_version=4)))[2])
     return outcomes
 
 

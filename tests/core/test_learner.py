@@ -7,7 +7,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from alhelpers import ActiveLearner, Dataset, History, load_mnist
+from alhelpers import ActiveLearner, Dataset, Fit, History, Table, load_mnist
 from alhelpers.evidence import Converged
 from alhelpers.queries import margin
 
@@ -294,7 +294,22 @@ def test_history_is_a_tidy_table(small):
     assert [row.stage for row in history.stage("two")] == ["two"]
     shown = history._repr_mimebundle_()
     assert shown[History.MIME] == [row._asdict() for row in history]
-    assert "one" in shown["text/plain"]
+    assert shown["text/plain"].splitlines()[1].split()[:2] == ["one", "3"]
+    assert shown["text/html"].count("<tr>") == 3
+
+
+def test_a_long_history_shows_its_two_ends_and_says_what_it_leaves_out():
+    history = History([Fit("active", n, 0.5, 1) for n in range(20)])
+    lines = repr(history).splitlines()
+    numbers = [int(line.split()[1]) for line in lines[1:5] + lines[6:]]
+    assert numbers == [0, 1, 2, 3, 16, 17, 18, 19]
+    assert lines[5].startswith("… 12 more")
+
+
+def test_a_table_shows_names_as_text_and_not_as_markup():
+    html = Table(["class", "n"], [["<script>", 3]])._repr_html_()
+    assert "&lt;script&gt;" in html
+    assert "<script>" not in html
 
 
 def test_an_image_asked_about_twice_is_refused(small):

@@ -71,7 +71,7 @@ def test_committed_outputs_are_of_one_clean_run(path):
                 f"{where} shows a path of somebody's machine"
             )
             texts = str(output.get("text", "")) + str(output.get("data", {}).get("text/plain", ""))
-            assert not re.search(r"\d\s*(ms|seconds?|it/s)\b", texts), f"{where} shows a wall time"
+            assert not re.search(r"\d ?(ms|seconds?|it/s)\b", texts), f"{where} shows a wall time"
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_cells_are_short_and_figures_are_followed_by_a_sentence(path):
         if cell.cell_type != "code":
             continue
         lines = [line for line in cell.source.splitlines() if line.strip()]
-        assert len(lines) <= 15, f"{path.name}: a cell of {len(lines)} lines, starting {lines[0]!r}"
+        assert len(lines) <= 10, f"{path.name}: a cell of {len(lines)} lines, starting {lines[0]!r}"
         assert not cell.source.rstrip().endswith(";"), (
             f"{path.name}: a trailing semicolon after {lines[-1]!r}"
         )
@@ -139,7 +139,9 @@ def test_links_between_notebooks_lead_somewhere(path):
     for target in re.findall(
         r"\]\(([^)]+)\)", "\n".join(c.source for c in read(path).cells if c.cell_type == "markdown")
     ):
-        assert (path.parent / urllib.parse.unquote(target)).is_file(), f"{path.name} links to {target}"
+        here = path.parent / urllib.parse.unquote(target)
+        paper = re.match(r"https://(arxiv\.org/abs|doi\.org)/\S+$", target)
+        assert paper or here.is_file(), f"{path.name} links to {target}"
 
 
 @each_notebook
@@ -238,5 +240,5 @@ def test_results_can_be_computed_in_the_notebook_for_draws_that_no_file_holds(tm
 
 
 def test_the_readme_figure_is_the_notebook_s():
-    figure = list(running.figures(read(running.NOTEBOOKS / "06_active_learning.ipynb")))[1]
+    figure = list(running.figures(read(running.NOTEBOOKS / "06_active_learning.ipynb")))[2]
     assert running.README_FIGURE.read_bytes() == figure, "renew docs/ with `make refresh`"
