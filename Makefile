@@ -83,7 +83,7 @@ solutions: install ## execute the workshop's solutions in place, and make the ex
 	@"$(VENV)/bin/alhelpers" refresh workshop/solutions/[0-9][0-9]_*.ipynb
 	@"$(VENV)/bin/python" workshop/make.py
 
-evidence: install ## compute the results that notebooks 09 and up read, anew (many minutes)
+evidence: install ## compute the results that notebooks 09 to 11 and 13 read, anew (many minutes)
 	@"$(VENV)/bin/python" -m alhelpers.evidence
 
 # Keeps the versions it finds, so copies the old lock beside first; the new one takes its place when it is whole.

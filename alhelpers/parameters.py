@@ -93,7 +93,7 @@ _AT_MOST = (
     ("n_clusters", "n_pool", "there are not that many images to cluster"),
 )
 # Where the first is a parameter, the others are drawn from MNIST's training images, each image once.
-_DRAWN_TOGETHER = {"n_repeats": ("n_pool", "n_test"), "n_check": ("n_pool", "n_check", "n_stop")}
+_DRAWN_TOGETHER = {"n_repeats": ("n_pool", "n_test")}
 
 
 def check_parameters(namespace: Mapping[str, object] | None = None) -> None:

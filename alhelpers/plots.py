@@ -181,7 +181,7 @@ def digit(image: np.ndarray, label: int) -> Picture:
 def sheet(
     images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 10, ink: bool = True
 ) -> Picture:
-    """Images in a grid, each with a caption under it. Notebooks 01, 02, 03, 06 and 11.
+    """Images in a grid, each with a caption under it. Notebooks 01, 02, 03, 06, 12 and 13.
 
     (n, height, width), with high grey levels dark (`ink`) or bright; or colours, (n, height, width, 3).
     """
@@ -434,7 +434,7 @@ def settling(
     kappa: np.ndarray,
     threshold: float = 0.99,
 ) -> Picture:
-    """Accuracy with its interval (above), and kappa between successive models (below). Notebook 11.
+    """Accuracy with its interval (above), and kappa between successive models (below). Notebook 12.
 
     All (rounds,): n_labels; estimate, low and high of accuracy; and kappa, NaN in the first.
     """

@@ -1,4 +1,4 @@
-"""The experiments behind notebooks 09 and up.
+"""The experiments behind notebooks 09 to 11 and 13.
 
 `make evidence` computes everything anew and writes the results file; `python -m alhelpers.evidence` with the
 names of experiments behind it computes these and keeps the other rows.

@@ -1,17 +1,20 @@
 """What can happen to an image, who looks at which, and the checks before anything is recorded."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import NamedTuple
 
 from alhelpers.errors import UserError
+from alhelpers.labelling.names import clean, twins
 
 WAITING = -2
 """In place of a class number: nobody has answered yet."""
 LABEL, UNSURE, SKIP, UNDO, IMPORT = "label", "cannot tell", "skip", "undo", "import"
-GUESS = "guess shown"
-"""What an event can be. An import without a label is a "cannot tell" given elsewhere."""
+GUESS, CORRECT, NAMED = "guess shown", "correction", "class named"
+"""What an event can be. An import or a correction without a label is a "cannot tell". Where a class is
+named, or added, `image` is "class 3" and `label` the name."""
 
 
 class LedgerError(UserError):
@@ -59,8 +62,16 @@ class Look:
 
     def __post_init__(self) -> None:
         check_name("the person", self.who)
+        object.__setattr__(self, "who", clean(self.who))  # "me " is "me"
         if self.viewer is not None:
             check_name("the viewer", self.viewer)
+
+
+def check_digest(image: object) -> str:
+    """An image's digest as a ledger has it, in small letters. Raises LedgerError if it is none."""
+    if isinstance(image, str) and re.fullmatch("[0-9a-fA-F]{64}", image):
+        return image.lower()
+    raise LedgerError(f"the image is {image!r:.200}; give its SHA-256 digest, 64 digits from 0-9 and a-f")
 
 
 def check_name(what: str, name: object) -> None:
@@ -82,6 +93,12 @@ def check_classes(classes: Sequence[str]) -> None:
         check_name(f"class {k}", name)
         if name in classes[:k]:
             raise LedgerError(f"the class {name!r} is given twice; give each name once")
+
+
+def check_new_classes(classes: Sequence[str]) -> None:
+    """Raise LedgerError if two classes look alike; an old ledger may have such ones."""
+    if alike := twins(classes):
+        raise LedgerError(f"the classes {alike[0]!r} and {alike[1]!r} look alike; give one, or another name")
 
 
 def whole_number(what: str, value: object) -> int:

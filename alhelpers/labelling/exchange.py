@@ -1,118 +1,221 @@
-"""Labels from and for other programs: rows of .csv and .parquet files."""
+"""Labels from and for other programs: what a row says, which image it means, and which file is one's own."""
 
-import csv
-from datetime import datetime
+import contextlib
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING
 
-from alhelpers.files import draft_of
+import numpy as np
+
 from alhelpers.labelling.answers import Answers
-from alhelpers.labelling.events import IMPORT, UNSURE, LedgerError
+from alhelpers.labelling.events import (
+    IMPORT,
+    UNSURE,
+    Event,
+    LedgerError,
+    check_digest,
+    utc_text,
+)
+from alhelpers.labelling.names import clean, matching
 from alhelpers.labelling.record import Record
+from alhelpers.labelling.tables import read_table, write_table
+
+if TYPE_CHECKING:
+    from alhelpers.labelling.images import Images
 
 ANSWER = ("image", "name", "label", "labeller", "when", "round", "milliseconds")
 EVENT = ("id", "image", "name", "action", "label", "labeller", "when", "round", "milliseconds", "undoes")
 """The columns of a file with answers, and of one with every event."""
+IMAGE_COLUMNS = ("image", "sha256", "digest", "file_name", "filename", "file", "path", "name")
+"""What other programs call the column that says which image; the first that there is counts."""
 
 
-def write_rows(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]], ledger: Path) -> None:
-    """Write rows to a .csv or .parquet file other than the ledger, whole or not at all.
+def export_events(
+    path: Path,
+    columns: tuple[str, ...],
+    events: Iterable[Event],
+    names: "Images | Mapping[str, str] | None",
+    known: Iterable[Event],
+    record: Record,
+) -> None:
+    """Write events to a file, a row for each and for each name of its image.
 
-    Raises LedgerError if that fails.
+    Raises LedgerError if the file cannot be written, or is there and says anything that is not among the
+    `known` events of the ledger, so is no earlier export.
     """
-    pyarrow = _pyarrow(path)
-    try:
-        if path.exists() and path.samefile(ledger):
+    if os.path.lexists(path):
+        if path.exists() and path.samefile(record.file):
             raise LedgerError(f"{path} is the ledger itself; give another file name")
-        with draft_of(path) as draft:
-            if pyarrow:
-                types = dict.fromkeys(("id", "round", "milliseconds", "undoes"), pyarrow.int64())
-                types["when"] = pyarrow.timestamp("ms", "UTC")
-                schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in columns])
-                rows = [row | {"when": datetime.fromisoformat(row["when"])} for row in rows]
-                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), draft)
-            else:
-                with draft.open("w", newline="", encoding="utf-8") as file:
-                    table = csv.DictWriter(file, columns, extrasaction="ignore")
-                    table.writeheader()
-                    table.writerows(rows)
-    except OSError as problem:
-        reason = problem.strerror or problem
-        raise LedgerError(f"cannot write {path}: {reason}; give another place, the ledger is safe") from None
+        if not _is_own(path, known, record):
+            raise LedgerError(
+                f"{path} is there already and is no earlier export of {record.file.name} as it was written; "
+                "give another file name, or move it away"
+            )
+    called = _names(names)
+    rows = [
+        event._asdict() | {"labeller": event.who, "name": name}
+        for event in events
+        for name in called.get(event.image, [None])
+    ]
+    write_table(path, columns, rows)
 
 
-def read_rows(path: Path) -> list[dict[str, Any]]:
-    """The rows of a .csv or .parquet file with the columns image and label; None for what is empty.
+def import_rows(
+    path: Path, labeller: str | None, images: "Images | None", record: Record, answers: Answers
+) -> int:
+    """Append the rows of a file that say something new to a record, in a transaction; return how many did.
 
-    Raises LedgerError if the file cannot be read, or lacks one of them.
+    Raises LedgerError, naming the row, if one makes no sense, contradicts another, or differs from what the
+    same person has answered.
     """
-    pyarrow = _pyarrow(path)
-    try:
-        if pyarrow:
-            table = pyarrow.parquet.ParquetFile(path).read()
-            for k, column in enumerate(table.schema):
-                if pyarrow.types.is_timestamp(column.type):  # Python has no nanoseconds
-                    moments = table.column(k).cast(pyarrow.timestamp("ms", "UTC"), safe=False)
-                    table = table.set_column(k, column.name, moments)
-            header, rows = table.column_names, table.to_pylist()
-        else:
-            with path.open(newline="", encoding="utf-8-sig") as file:
-                header, *lines = [line for line in csv.reader(file, strict=True) if line] or [[]]
-            for number, line in enumerate(lines, 1):
-                if len(line) != len(header):
-                    raise ValueError(f"data row {number} has {len(line)} cells, the header {len(header)}")
-            rows = [{k: v or None for k, v in zip(header, line, strict=True)} for line in lines]
-    except (OSError, ValueError, RuntimeError, csv.Error) as problem:
-        reason = getattr(problem, "strerror", None) or str(problem).partition("\n")[0]
-        raise LedgerError(f"cannot read {path}: {reason}; nothing was imported") from None
-    for column in ("image", "label"):
+    header, rows = read_table(path)
+    which = next((name for name in IMAGE_COLUMNS if name in header), "image")
+    for column in (which, "label"):
         if column not in header:
             raise LedgerError(f"{path} has no column {column!r} among {header}; call the right one so")
-    return rows
-
-
-def import_rows(rows: list[dict[str, Any]], labeller: str | None, record: Record, answers: Answers) -> int:
-    """Append the rows that say something new to a record, within a transaction; return how many did.
-
-    Raises LedgerError, naming the row, if one makes no sense, repeats another, or differs from what the same
-    person has answered.
-    """
+    files = Files(images)
     added, first_row = 0, {}
     for number, row in enumerate(rows, 1):
         try:
-            image, label, who = row["image"], row["label"], labeller or row.get("labeller")
-            label = None if label is None else str(label)
-            rest = row.get("round") or 0, row.get("milliseconds"), row.get("when")
-            event = record.event(image, IMPORT, label, who, *rest)
-            first = first_row.setdefault((image, who), number)
-            if first != number:
-                raise LedgerError(f"data row {first} has this image and labeller too; delete one of them")
-            known = answers.of_image(image).get(who)
-            if known is not None and known.label != label:
+            who = labeller or row.get("labeller")
+            event = record.event(
+                files.digest(row[which]),
+                IMPORT,
+                _label(row["label"], record.classes),
+                who if who is None else str(who),
+                row.get("round") or 0,
+                row.get("milliseconds"),
+                row.get("when"),
+            )
+            answers.check_person(event.who)
+            # Files with the same bytes are one image, and have a row each.
+            first, label = first_row.setdefault((event.image, event.who), (number, event.label))
+            if label != event.label:
                 raise LedgerError(
-                    f"{who!r} says {label or UNSURE!r} here, {known.label or UNSURE!r} in the "
+                    f"data row {first} has this image and labeller too, and says {label or UNSURE!r}, not "
+                    f"{event.label or UNSURE!r}; delete one of them"
+                )
+            known = answers.of_image(event.image).get(event.who)
+            if known is not None and known.label != event.label:
+                raise LedgerError(
+                    f"{event.who!r} says {event.label or UNSURE!r} here, {known.label or UNSURE!r} in the "
                     "ledger; undo that one, or import under another labeller's name"
                 )
         except LedgerError as problem:
-            raise LedgerError(f"data row {number}: {problem}") from None
+            raise LedgerError(f"{path}, data row {number}: {problem}") from None
         if known is None:
             answers.add(record.append(event))
             added += 1
     return added
 
 
-def _pyarrow(path: Path) -> ModuleType | None:
-    """PyArrow for the name of a Parquet file, None for that of a CSV file. Raises LedgerError for another."""
-    if path.suffix.lower() == ".csv":
+class Files:
+    """Which digest a table means by a name: a path below the folder, from it on, whole, or the last part."""
+
+    def __init__(self, images: "Images | None") -> None:
+        self._digests: dict[str, set[str]] = {}
+        self._exact: dict[str, str] = {}
+        if images is None:
+            return
+        self._exact |= zip(images.names, images.digests, strict=True)
+        for name, digest, original in zip(images.names, images.digests, images.originals, strict=True):
+            self._add(name.rpartition("/")[2], digest)
+            if isinstance(original, str):
+                path = clean(original.replace(os.sep, "/"))
+                self._add(path, digest)
+                if path.endswith(f"/{name}"):
+                    self._add(f"{path.removesuffix(f'/{name}').rpartition('/')[2]}/{name}", digest)
+
+    def digest(self, image: object) -> str:
+        """The digest of the image that a table calls so. Raises LedgerError unless that is clear."""
+        text = clean(str(image).replace("\\", "/")).removeprefix("./")
+        if text in self._exact:
+            return self._exact[text]
+        found = self._digests.get(text, set())
+        if len(found) == 1:
+            return next(iter(found))
+        if found:
+            raise LedgerError(f"{len(found)} images are called {image!r}; give their paths below the folder")
+        try:
+            return check_digest(image)
+        except LedgerError:
+            example = "`images=` to look names up"
+            if self._exact:
+                example = (
+                    f"the name of one of {len(self._exact):,} files, such as {next(iter(self._exact))!r}"
+                )
+            raise LedgerError(f"the image is {image!r:.200}; give its SHA-256 digest, or {example}") from None
+
+    def _add(self, name: str, digest: str) -> None:
+        self._digests.setdefault(name, set()).add(digest)
+
+
+def _label(label: object, classes: tuple[str, ...]) -> str | None:
+    """The class that a table means by a label, or the label as it is; None for none."""
+    text = "" if label is None else str(label)
+    if not text.strip():
         return None
-    if path.suffix.lower() != ".parquet":
-        raise LedgerError(f"{path} is neither .csv nor .parquet; give a name that ends in one of them")
+    number = _number(text)  # pandas makes 1.0 of "1", and Excel 7 of "007"
+    alike = [name for name in classes if number is not None and _number(name) == number]
+    return matching(text, classes) or (alike[0] if len(alike) == 1 else text)
+
+
+def _number(text: str) -> int | None:
+    whole = re.fullmatch(r"\s*(\d+)(\.0+)?\s*", text)
+    return int(whole[1]) if whole else None
+
+
+def _names(names: "Images | Mapping[str, str] | None") -> dict[str, list[str]]:
+    """Every name of each digest. Files with the same bytes share one."""
+    called: dict[str, list[str]] = {}
+    for digest, name in _pairs(names):
+        called.setdefault(digest, []).append(name)
+    return called
+
+
+def _pairs(names: "Images | Mapping[str, str] | None") -> Iterator[tuple[str, str]]:
+    if hasattr(names, "digests"):
+        return zip(names.digests, names.names, strict=True)
+    return iter((names or {}).items())
+
+
+def _is_own(path: Path, known: Iterable[Event], record: Record) -> bool:
+    """Whether a file says nothing but what a ledger has, and so can be written anew."""
     try:
-        import pyarrow
-        import pyarrow.parquet
-    except ImportError:
+        header, rows = read_table(path)
+        if tuple(header) not in (ANSWER, EVENT):
+            return False
+        for row in rows:  # a class may have had another name then
+            row["label"] = record.today(row["label"])
+        said = {(row["image"], row["labeller"], utc_text(row["when"]), row["label"]) for row in rows}
+    except LedgerError:
+        return False
+    return said <= {(event.image, event.who, event.when, event.label) for event in known}
+
+
+def export_predictions(path: Path, images: "Images", classes: Sequence[str], proba: np.ndarray) -> None:
+    """Write what a model says of images to a new .csv or .parquet file, a row each.
+
+    The columns are image (digest), name, label and confidence. `proba` are class probabilities, (n, classes).
+
+    Raises LedgerError if the file cannot be written, or is there and says anything else: people mend such
+    files by hand.
+    """
+    columns, said = (
+        ("image", "name", "label", "confidence"),
+        zip(images.digests, images.names, proba, strict=True),
+    )
+    rows = [[digest, name, classes[p.argmax()], round(float(p.max()), 4)] for digest, name, p in said]
+    if os.path.lexists(path):
+        with contextlib.suppress(LedgerError):
+            header, there = read_table(path)
+            if tuple(header) == columns and [[*map(str, row.values())] for row in there] == [
+                [*map(str, row)] for row in rows
+            ]:
+                return
         raise LedgerError(
-            f"{path} needs PyArrow, which is missing; run `pip install -e '.[label]'`, or give a .csv name"
-        ) from None
-    return pyarrow
+            f"{path} is there already and says something else; give another name, or move it away"
+        )
+    write_table(path, columns, [dict(zip(columns, row, strict=True)) for row in rows])

@@ -4,31 +4,23 @@ import contextlib
 import hashlib
 import io
 import os
-import re
-import stat
-import unicodedata
-import warnings
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from numbers import Integral
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image
 
 from alhelpers.data import check_images
-from alhelpers.errors import UserError
+from alhelpers.labelling.classes import ImagesError, check_classes, labels_as_numbers
+from alhelpers.labelling.folder import Found, counted, find_images, labels_of, listed
+from alhelpers.labelling.pictures import fit_into_frame, is_narrow, read_picture, reason, without_warnings
 from alhelpers.progress import progress
 
-EXTENSIONS = (".png", ".jpg", ".jpeg")
-SIDE, MOST_SIDE, SCREEN_SIDE = 28, 1024, 512
-"""Pixels a side: what a model sees of a file by default and at most, and a person at most."""
-MOST_CLASSES = 36  # as many as there are keys for: 1 to 9, 0, a to z
-
-
-class ImagesError(UserError):
-    """Images that cannot be used."""
+SIDE, MOST_SIDE, SCREEN_SIDE, EXACT_SIDE = 28, 1024, 2048, 512
+"""Pixels a side: what a model sees of a file by default and at most, a person at most, and without loss."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,10 +41,15 @@ class Images:
         Index into classes, -1 where no label is known.
     classes : tuple of str
         Names of the classes; empty if none are known.
-    broken : tuple of (name, reason)
-        What was left out. A selection made with `take` has none.
     originals : tuple of file paths, or of arrays
         Where the pictures come from.
+    broken : tuple of (name, reason)
+        Files that cannot be read. A selection made with `take` has none.
+    notes : tuple of str
+        What was left out or is shown otherwise than it is, counted and named; repr has it, too. A selection
+        has none.
+    stretch : bool
+        Whether files with few grey levels are shown with more contrast.
     """
 
     x: np.ndarray
@@ -62,6 +59,8 @@ class Images:
     classes: tuple[str, ...]
     originals: tuple[str | np.ndarray, ...]
     broken: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
+    stretch: bool = True
 
     def __post_init__(self) -> None:
         self.x.flags.writeable = self.known.flags.writeable = False
@@ -75,7 +74,8 @@ class Images:
         names, digests, originals = (
             tuple(part[i] for i in chosen) for part in (self.names, self.digests, self.originals)
         )
-        return Images(self.x[chosen], names, digests, self.known[chosen], self.classes, originals)
+        known, classes, stretch = self.known[chosen], self.classes, self.stretch
+        return Images(self.x[chosen], names, digests, known, classes, originals, stretch=stretch)
 
     def split(self, n_check: int, n_stop: int, seed: int = 0) -> tuple["Images", "Images", "Images"]:
         """Three random parts: n_check images, n_stop others, and the rest as a pool.
@@ -111,15 +111,16 @@ class Images:
         return tuple(self.take(part) for part in parts)
 
     def picture(self, i: int) -> bytes:
-        """Image i for the screen: a PNG of the original, upright, reduced to 512 pixels a side if larger.
+        """Image i for the screen: the original, upright, reduced to 2,048 pixels a side if larger.
 
-        If the file has gone or changed since it was loaded, what the model sees.
+        PNG up to 512 pixels a side, JPEG beyond that: a large PNG takes half a second to write. If the file
+        has gone or changed since it was loaded, what the model sees.
         """
         original = self.originals[i]
         if isinstance(original, str):
             picture, digest = None, None
-            with _without_warnings(), contextlib.suppress(Exception):  # see load_images on Exception
-                picture, digest = _read_image(original, SCREEN_SIDE)
+            with without_warnings(), contextlib.suppress(Exception):  # see load_images on Exception
+                picture, digest, _ = read_picture(original, SCREEN_SIDE, self.stretch)
             if digest != self.digests[i]:
                 picture = Image.fromarray(self.x[i])
         else:
@@ -127,14 +128,30 @@ class Images:
         picture.thumbnail((SCREEN_SIDE, SCREEN_SIDE), Image.Resampling.LANCZOS)
         picture.info.clear()  # a printer's colour profile does not fit what is RGB by now
         file = io.BytesIO()
-        picture.save(file, "PNG")
+        exact = max(picture.size) <= EXACT_SIDE
+        picture.save(
+            file, **{"format": "PNG"} if exact else {"format": "JPEG", "quality": 92, "subsampling": 0}
+        )
+        return file.getvalue()
+
+    def file(self, i: int) -> bytes | None:
+        """The bytes of image i's file, a PNG for an array; None if the file has gone or changed since."""
+        original = self.originals[i]
+        if isinstance(original, str):
+            try:
+                content = Path(original).read_bytes()
+            except OSError:
+                return None
+            return content if hashlib.sha256(content).hexdigest() == self.digests[i] else None
+        file = io.BytesIO()
+        Image.fromarray(original).save(file, "PNG")
         return file.getvalue()
 
     def __repr__(self) -> str:
         parts = [f"{len(self):,} of {'×'.join(map(str, self.x.shape[1:]))}"]
         parts += [f"{len(self.classes)} classes"] * bool(self.classes)
         parts += [f"{len(self.broken):,} broken"] * bool(self.broken)
-        return f"Images({', '.join(parts)})"
+        return "\n".join([f"Images({', '.join(parts)})", *(f"- {note}" for note in self.notes)])
 
 
 def load_images(
@@ -143,16 +160,18 @@ def load_images(
     colour: bool | None = None,
     labels: Sequence | np.ndarray | bool | None = None,
     classes: Sequence[str] | str | None = None,
+    stretch: bool = True,
+    follow_links: bool = False,
 ) -> Images:
     """Images from a folder, a .npz file or an array.
 
     Parameters
     ----------
     source : folder, .npz file, or array of shape (n, height, width) or (n, height, width, 3)
-        Of a folder all .png, .jpg and .jpeg files in it and below, in the order of their names; hidden ones
-        are left out. The first-level sub-folder a file is in is its known label; files right in the folder
-        have none. A .npz file holds `x` (or `images`) and, if labels are known, `y` (or `labels`). Arrays are
-        uint8 or floats from 0 to 1, which become uint8, and are copied.
+        Of a folder all PNG, JPEG, WebP, BMP, TIFF and GIF files in it and below, in the order of their names;
+        hidden ones are left out. The first-level sub-folder a file is in is its known label; files right in
+        the folder have none. A .npz file holds `x` (or `images`) and, if labels are known, `y` (or
+        `labels`). Arrays are uint8 or floats from 0 to 1, which become uint8, and are copied.
     size : int, or (height, width), optional
         By default 28 for files, and as it is for arrays.
     colour : bool, optional
@@ -163,24 +182,33 @@ def load_images(
     classes : sequence of 2 to 36 names, or text with commas between them, optional
         A label has to be one of them, or a number that counts them from 0; a sub-folder that is none of them
         is no label. By default the sub-folders or names that occur, sorted (2 before 10), or "0" up to the
-        largest number.
+        largest number. Of a sub-folder or label that differs from a class in capitals or blanks only, that
+        class is meant.
+    stretch : bool
+        Of a file whose grey levels fill less than a quarter of their range, make the darkest black and the
+        brightest white.
+    follow_links : bool
+        Also read what symbolic links out of the folder lead to.
 
-    An image is turned upright (EXIF) and laid on white if transparent; 16-bit grey levels are divided by 257;
-    grey is Pillow's luma. An image of another size is then fitted into the frame whole, with its proportions
-    kept (Lanczos) and in the middle; the rest gets the median of its edge pixels. JPEG files may be decoded
-    reduced, to no less than twice the size. An image of the right size is not touched.
+    Of several frames or pages the first is taken. An image is turned upright (EXIF) and laid on white if
+    transparent, on black if its ink is light; 16-bit grey levels are divided by 257; grey is Pillow's luma.
+    An image of another size is then fitted into the frame whole, with its proportions kept (Lanczos) and in
+    the middle; the rest gets the median of its edge pixels. JPEG files may be decoded reduced, to no less
+    than twice the size. An image of the right size is not touched further.
 
-    A file that cannot be read is left out and named in `broken`.
+    A file that cannot be read is left out and named in `broken`; what else is left out or changed is counted
+    in `notes`, and so are files with the same bytes, above all in two sub-folders.
 
     Raises
     ------
     ImagesError
-        If there is no usable image, or arrays, labels, classes or size cannot be used; one sentence.
+        If there is no usable image, sub-folders are parts of a data set such as train and test, or arrays,
+        labels, classes or size cannot be used; one sentence.
     """
     frame = None if size is None else _check_size(size)
     if isinstance(classes, str):
         classes = [name.strip() for name in classes.split(",") if name.strip()] or None
-    classes = None if classes is None else _check_classes(classes)
+    classes = None if classes is None else check_classes(classes)
     if not isinstance(source, str | os.PathLike):
         return _from_array(np.asarray(source), frame, colour, labels, classes)
     path = Path(os.path.expanduser(source))
@@ -189,137 +217,74 @@ def load_images(
             raise ImagesError(
                 "labels are given for a folder, whose sub-folders are the labels; give None or False"
             )
-        return _from_folder(path, frame or (SIDE, SIDE), bool(colour), labels is None, classes)
+        found = find_images(path, follow_links)
+        known, notes = [None] * len(found.files), []
+        if labels is None:
+            known, notes = labels_of([name for name, _ in found.files], path, classes)
+        found = found._replace(notes=found.notes + notes)
+        return _from_files(path, found, known, classes, frame or (SIDE, SIDE), bool(colour), stretch)
     if path.suffix.lower() != ".npz" or not os.path.isfile(path):
         raise ImagesError(f"{str(path)!r} is no folder and no .npz file; give one of these, or an array")
     x, y = _read_npz(path)
     return _from_array(x, frame, colour, y if labels is None else labels, classes)
 
 
-def _from_folder(
-    folder: Path, frame: tuple[int, int], colour: bool, labelled: bool, classes: Sequence[str] | None
+def _from_files(
+    folder: Path,
+    found: Found,
+    labels: list[str | None],
+    classes: Sequence[str] | None,
+    frame: tuple[int, int],
+    colour: bool,
+    stretch: bool,
 ) -> Images:
-    files, broken = _find_images(folder)
-    if not files:
-        why = f"{broken[0][0]!r} cannot be read: {broken[0][1]}" if broken else "give another folder"
-        raise ImagesError(f"{str(folder)!r} holds no .png, .jpg or .jpeg file; {why}")
     # Classes come from all files, so that a repaired one does not change them.
-    labels = [name.split("/")[0] if labelled and "/" in name else None for name, _ in files]
-    if classes is not None:
-        labels = [label if label in classes else None for label in labels]
-    known, classes = _labels_as_numbers(labels, classes)
-    x = np.empty((len(files), *frame, 3)[: 4 if colour else 3], np.uint8)
-    good, digests = [], []
-    with _without_warnings():
-        for i, (name, path) in enumerate(progress(files, "Reading images")):
+    known, classes = labels_as_numbers(labels, classes)
+    x = np.empty((len(found.files), *frame, 3)[: 4 if colour else 3], np.uint8)
+    good, digests, broken, remarks = [], [], [*found.broken], {}
+    with without_warnings():
+        for i, (name, path) in enumerate(progress(found.files, "Reading images")):
             try:
-                image, digest = _read_image(path, 2 * max(frame))
-                x[len(good)] = _fit_into_frame(image, frame, colour)
+                picture = read_picture(path, 2 * max(frame), stretch)
+                x[len(good)] = fit_into_frame(picture.image, frame, colour)
             except Exception as problem:  # of any type: Pillow's decoders raise whatever they stumble over
-                broken.append((name, _reason(problem)))
-            else:
-                good.append(i)
-                digests.append(digest)
+                broken.append((name, reason(problem)))
+                continue
+            good.append(i)
+            digests.append(picture.digest)
+            for remark in picture.remarks:
+                remarks.setdefault(remark, []).append(name)
     if not good:
-        name, reason = broken[0]
+        name, why = broken[0]
         raise ImagesError(
-            f"{str(folder)!r} holds no usable image among {len(broken):,}; the first, {name!r}: {reason}"
+            f"{str(folder)!r} holds no usable image among {len(broken):,}; the first, {name!r}: {why}"
         )
-    names, paths = zip(*(files[i] for i in good), strict=True)
-    return Images(x[: len(good)], names, tuple(digests), known[good], classes, paths, tuple(broken))
+    names, paths = zip(*(found.files[i] for i in good), strict=True)
+    notes = [remark.format(counted(named)) for remark, named in sorted(remarks.items())]
+    notes = [*found.notes, *notes, *_about_equal_ones(names, digests, known[good], classes)]
+    x, digests = x[: len(good)], tuple(digests)
+    return Images(x, names, digests, known[good], classes, paths, tuple(broken), tuple(notes), stretch)
 
 
-def _find_images(folder: Path) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """All image files, as (name, path) by name; all folders that cannot be read, as (name, reason)."""
-    root = os.path.abspath(folder)  # pictures are wanted later, perhaps after a change of folder
-    paths, unreadable, seen = [], [], {os.path.realpath(root)}
-    for here, folders, files in os.walk(root, onerror=unreadable.append, followlinks=True):
-        paths += [os.path.join(here, name) for name in files + folders if _is_image(name)]
-        below = []
-        for name in sorted(folders):
-            real = os.path.realpath(os.path.join(here, name))
-            if not (name.startswith(".") or _is_image(name) or real in seen):  # links can lead in a circle
-                below.append(name)
-                seen.add(real)
-        folders[:] = below
-    named = [(_name_below(path, root), path) for path in paths]
-    broken = [(_name_below(problem.filename, root), _reason(problem)) for problem in unreadable]
-    return sorted(named), sorted(broken)
-
-
-def _is_image(name: str) -> bool:
-    return name.lower().endswith(EXTENSIONS) and not name.startswith(".")
-
-
-def _name_below(path: str, root: str) -> str:
-    """The path below root as text that JSON and SQLite take, the same on every system."""
-    name = os.fsencode(Path(path).relative_to(root).as_posix()).decode("utf-8", "backslashreplace")
-    return unicodedata.normalize("NFC", name)
-
-
-def _reason(problem: Exception) -> str:
-    """What is wrong with a file, in one line."""
-    if isinstance(problem, UnidentifiedImageError):
-        return "no PNG or JPEG image"
-    reason = getattr(problem, "strerror", None) or str(problem) or type(problem).__name__
-    return reason.strip().split("\n")[0][:200]
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Without the warnings that Pillow gives about files."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        yield
-
-
-def _read_image(path: str, min_side: int) -> tuple[Image.Image, str]:
-    """The image in a file, upright, on white, 8-bit grey or RGB; and the SHA-256 of the file.
-
-    A JPEG file may come reduced, with neither side below `min_side`. Raises all sorts of exceptions.
-    """
-    status = os.stat(path)
-    if not stat.S_ISREG(status.st_mode):  # a pipe would be waited for
-        raise OSError("a folder or device, not a file")
-    if status.st_size == 0:
-        raise OSError("the file is empty")
-    with open(path, "rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-        with Image.open(file, formats=("PNG", "JPEG")) as image:
-            image.draft(None, (min_side, min_side))
-            image.load()
-            with contextlib.suppress(Exception):  # damaged EXIF data need not matter
-                ImageOps.exif_transpose(image, in_place=True)
-            return _to_grey_or_rgb(image), digest
-
-
-def _to_grey_or_rgb(image: Image.Image) -> Image.Image:
-    if image.mode.startswith("I"):  # 16 bits, which Pillow would clip
-        levels = np.asarray(image).astype(np.uint32)
-        grey = ((levels + 128) // 257).astype(np.uint8)
-        grey[levels == image.info.get("transparency", -1)] = 255
-        return Image.fromarray(grey)
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        white = Image.new("RGB", image.size, "white")
-        white.paste(image, mask=image)
-        return white
-    return image.convert("L" if image.mode in ("1", "L") else "RGB")
-
-
-def _fit_into_frame(image: Image.Image, frame: tuple[int, int], colour: bool) -> np.ndarray:
-    """The image in a frame of that height and width, by the rule of `load_images`."""
-    image = image.convert("RGB" if colour else "L")
-    scale = min(frame[0] / image.height, frame[1] / image.width)
-    height, width = (max(1, round(scale * side)) for side in (image.height, image.width))
-    fitted = np.asarray(image.resize((width, height), Image.Resampling.LANCZOS, reducing_gap=2.0))
-    if fitted.shape[:2] == frame:
-        return fitted
-    edge = np.concatenate([fitted[0], fitted[-1], fitted[:, 0], fitted[:, -1]])
-    top, left = (frame[0] - height) // 2, (frame[1] - width) // 2
-    framed = np.full((*frame, *fitted.shape[2:]), np.median(edge, axis=0), np.uint8)
-    framed[top : top + height, left : left + width] = fitted
-    return framed
+def _about_equal_ones(
+    names: Sequence[str], digests: Sequence[str], known: np.ndarray, classes: Sequence[str]
+) -> list[str]:
+    """Notes on images that are the same, and on those among them whose labels differ."""
+    first: dict[str, int] = {}
+    again = [i for i, digest in enumerate(digests) if first.setdefault(digest, i) != i]
+    labels: dict[str, dict[int, int]] = {}
+    for i in np.flatnonzero(known >= 0).tolist():
+        labels.setdefault(digests[i], {}).setdefault(int(known[i]), i)
+    torn = [list(said.items())[:2] for said in labels.values() if len(said) > 1]
+    notes = []
+    if again:
+        shown = listed([names[i] for i in again])
+        notes.append(f"the same as another, and asked about once: {len(again):,} images ({shown})")
+    if torn:
+        (k, i), (other, j) = torn[0]
+        example = f"{names[i]!r} is {classes[k]!r} and {names[j]!r} is {classes[other]!r}"
+        notes.append(f"LABELS IN CONFLICT: {len(torn):,} images are there with two labels, such as {example}")
+    return notes
 
 
 def _from_array(
@@ -339,7 +304,7 @@ def _from_array(
     labels = np.array(labels, dtype=object)
     if labels.shape != (n,):
         raise ImagesError(f"labels has shape {labels.shape}; give ({n},), one label for each image")
-    known, classes = _labels_as_numbers(labels.tolist(), classes)
+    known, classes = labels_as_numbers(labels.tolist(), classes)
     originals = np.empty(source.shape, np.uint8)
     for i, image in enumerate(source):  # one at a time, for the memory that floats take
         originals[i] = image if image.dtype == np.uint8 else np.rint(image * 255)
@@ -350,8 +315,17 @@ def _from_array(
     if (frame, colour) != (originals.shape[1:3], is_colour):
         x = np.empty((n, *frame, 3)[: 4 if colour else 3], np.uint8)
         for i, image in enumerate(progress(originals, "Resizing images")):
-            x[i] = _fit_into_frame(Image.fromarray(image), frame, colour)
-    return Images(x, tuple(f"image {i}" for i in range(n)), digests, known, classes, tuple(originals))
+            x[i] = fit_into_frame(Image.fromarray(image), frame, colour)
+    names = tuple(f"image {i}" for i in range(n))
+    dim = [
+        name for name, o in zip(names, originals, strict=True) if is_narrow(int(o.min()), int(o.max()), 255)
+    ]
+    notes = []
+    if dim:
+        few = "grey levels fill less than a quarter of 0 to 255, and may look black"
+        notes.append(f"{few}: {len(dim):,} images ({listed(dim)})")
+    notes += _about_equal_ones(names, digests, known, classes)
+    return Images(x, names, digests, known, classes, tuple(originals), notes=tuple(notes))
 
 
 def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
@@ -366,61 +340,13 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
                 for pair in (("x", "images"), ("y", "labels"))
             )
     except Exception as problem:  # of any type: zipfile and NumPy have several each
-        raise ImagesError(f"{str(path)!r} cannot be read as a .npz file: {_reason(problem)}") from None
+        raise ImagesError(f"{str(path)!r} cannot be read as a .npz file: {reason(problem)}") from None
     if x is None:
         raise ImagesError(
             f"{str(path)!r} holds {', '.join(map(repr, names)) or 'nothing'}; "
             "name the images 'x' and their labels, if known, 'y'"
         )
     return x, y
-
-
-def _natural(name: str) -> list:
-    """What to sort by for an order in which 10 comes after 9."""
-    parts = re.split(r"(\d+)", name)
-    return [(int(part), part) if i % 2 else (0, part) for i, part in enumerate(parts)]
-
-
-def _labels_as_numbers(labels: list, classes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels as indices into classes, int64 of shape (n,), and the classes."""
-    given = [label for label in labels if not (label is None or label == -1)]
-    numbers = all(isinstance(label, Integral) and not isinstance(label, bool) for label in given)
-    if not numbers and (odd := [label for label in given if not isinstance(label, str)]):
-        raise ImagesError(
-            f"a label is {odd[0]!r:.80}; give either names or whole numbers, and None where there is no label"
-        )
-    present = set(given)
-    if classes is None and present:
-        n_classes = max(present) + 1 if numbers else len(present)
-        if not 2 <= n_classes <= MOST_CLASSES:
-            example = f"the largest is {max(present)}" if numbers else f"one is {min(present)!r:.80}"
-            raise ImagesError(
-                f"the labels make {n_classes:,} class{'es' * (n_classes != 1)} ({example}); give 2 to "
-                f"{MOST_CLASSES} as classes, or labels=False if they are no labels"
-            )
-        classes = _check_classes(
-            [str(k) for k in range(n_classes)] if numbers else sorted(present, key=_natural)
-        )
-    classes = classes or ()
-    index = {label: k for k, label in enumerate(range(len(classes)) if numbers else classes)}
-    if unknown := present - set(index):
-        raise ImagesError(
-            f"a label is {min(unknown)!r:.80}, and the classes are {', '.join(map(repr, classes))}; "
-            f"give {f'numbers from 0 to {len(classes) - 1}' if numbers else 'classes with all labels'}, "
-            "or labels=False"
-        )
-    index |= {None: -1, -1: -1}
-    return np.array([index[label] for label in labels], np.int64), classes
-
-
-def _check_classes(classes: Sequence[str]) -> tuple[str, ...]:
-    names = list(classes) if isinstance(classes, list | tuple | np.ndarray) else []  # a set has no order
-    # What UTF-8 cannot write, half a surrogate pair, no ledger takes.
-    good = [n for n in names if isinstance(n, str) and n.strip() and n.encode(errors="ignore").decode() == n]
-    if not 2 <= len(names) <= MOST_CLASSES or len(set(good)) != len(names):
-        shown = " ".join(repr(classes).split())
-        raise ImagesError(f"classes is {shown:.200}; give a list of 2 to {MOST_CLASSES} different names")
-    return tuple(map(str, names))
 
 
 def _check_size(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -6,12 +6,26 @@ What has happened is kept by `record.py`, what follows from it by `answers.py`; 
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from alhelpers.labelling.answers import Answers
-from alhelpers.labelling.events import GUESS, LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, LedgerError, Look
-from alhelpers.labelling.exchange import import_rows, read_rows
+from alhelpers.labelling.events import (
+    CORRECT,
+    GUESS,
+    LABEL,
+    SKIP,
+    UNDO,
+    UNSURE,
+    AlreadyAnswered,
+    LedgerError,
+    Look,
+)
+from alhelpers.labelling.exchange import import_rows
 from alhelpers.labelling.reader import LedgerReader
 from alhelpers.labelling.record import Record
+
+if TYPE_CHECKING:
+    from alhelpers.labelling.images import Images
 
 
 class Ledger(LedgerReader):
@@ -80,6 +94,7 @@ class Ledger(LedgerReader):
                 f"give {LABEL!r} with a class name, or {UNSURE!r} or {SKIP!r} with None"
             )
         with self._transaction(write=True) as answers:
+            answers.check_person(look.who)
             event = self._record.event(image, action, label, look.who, look.round, milliseconds)
             for known in answers.of_image(image).values():
                 if not look.again or known.who == look.who:
@@ -93,16 +108,47 @@ class Ledger(LedgerReader):
             self._record.hold(look, None)
             return self._claim(look, answers)
 
+    def correct(self, look: Look, image: str, label: str | None) -> None:
+        """Put a label, or None for "cannot tell", in place of what people said about an image.
+
+        What they said stays in the record, and in `labels_of`. Raises LedgerError if nobody has answered yet.
+        """
+        with self._transaction(write=True) as answers:
+            answers.check_person(look.who)
+            before = min(answers.of_image(image).values(), default=None)
+            if before is None:
+                raise LedgerError(f"image {image[:12]}… has no answer yet; record one")
+            event = self._record.event(image, CORRECT, label, look.who, before.round)
+            answers.add(self._record.append(event))
+
+    def undo_correction(self, look: Look) -> str | None:
+        """Take back this person's last correction that stands; return its image, None if there is none."""
+        events = [event for event in self.standing(look.who) if event.action == CORRECT]
+        return self.undo(look, events[-1].image) if events else None
+
+    def name_class(self, who: str, number: int, name: str) -> None:
+        """Give a class another name, or add one with the number after the last; its labels follow.
+
+        Raises LedgerError if the name is none, is or was another class's, or looks like one.
+        """
+        look = Look(who)
+        with self._transaction(write=True) as answers:
+            answers.check_person(look.who)
+            self._record.name_class(number, name)
+            self._record.append(self._record.naming(number, look.who))
+
     def undo(self, look: Look, image: str | None = None) -> str | None:
         """Take back a person's last label, "cannot tell" or skip that is not undone yet; return its image.
 
-        None if there is none. With `image`, take back the person's answer to that one, which may also be an
-        imported one. The viewer then has the image unless another has; somebody else may have answered it.
+        None if there is none. A look at images means the last about one of these. With `image`, take back
+        what the person did last about that one, which may also be a correction or come from elsewhere. The
+        viewer then has the image unless another has; somebody else may have answered it.
         """
         with self._transaction(write=True) as answers:
-            undone = (
-                self._record.last_act(look.who) if image is None else answers.of_image(image).get(look.who)
-            )
+            undone = None if image is None else answers.of_image(image).get(look.who)
+            if undone is None:
+                among = set(look.among) if image is None else {image}
+                undone = next(self._record.acts(look.who, among), None)
             if undone is None:
                 return None
             event = self._record.event(undone.image, UNDO, None, look.who, look.round)
@@ -115,8 +161,20 @@ class Ledger(LedgerReader):
     def note_guess(self, look: Look, image: str) -> None:
         """Record that a person was shown the model's guess about an image: it may have swayed the answer."""
         with self._transaction(write=True) as answers:
+            answers.check_person(look.who)
             event = self._record.event(image, GUESS, None, look.who, look.round)
             answers.add(self._record.append(event))
+
+    def held_by_others(self, look: Look) -> dict[str, str]:
+        """The images of a look that other viewers have just now, each with the name of who looks at it."""
+        with self._transaction():
+            held = self._record.held_by_others(look)
+            return {image: held[image] for image in look.among if image in held}
+
+    def acts(self, who: str) -> list[str]:
+        """The images that a person has labelled, set aside or skipped and not taken back, the last first."""
+        with self._transaction():
+            return [event.image for event in self._record.acts(who)]
 
     def waiting(self, look: Look) -> list[str]:
         """The images of a look that have no answer that counts, in order; those the person has skipped last.
@@ -126,25 +184,27 @@ class Ledger(LedgerReader):
         with self._transaction() as answers:
             return list(answers.waiting(look))
 
-    def import_labels(self, path: str | Path, labeller: str | None = None) -> int:
+    def import_labels(
+        self, path: str | Path, labeller: str | None = None, images: "Images | None" = None
+    ) -> int:
         """Add answers from a .csv or .parquet file, all or none of them; return how many were new.
 
         Parameters
         ----------
-        path : a file as `export` writes it. It needs the columns image and label and may have labeller, when
-            (UTC unless it says otherwise), round and milliseconds. An empty label is a "cannot tell".
+        path : a file as `export` writes it, or any other with the columns image and label; labeller, when
+            (UTC unless it says otherwise), round and milliseconds may follow. An empty label is a "cannot
+            tell". Of a name that differs from a class in capitals or blanks, that class is meant. See
+            `read_table` for separators and encodings
         labeller : who gave all of them; by default the column says
+        images : the images at hand; then the column image (or file_name, file, path, name) may also hold
+            names: the path below their folder, a whole one, or the file's name if only one has it
 
         Other people's answers to the same images stay, and what was recorded first stays the answer. Raises
-        LedgerError, naming the row, if the file cannot be read, or a row makes no sense, repeats another, or
-        differs from what the same person has answered in the ledger.
+        LedgerError, naming the row, if the file cannot be read, or a row makes no sense, contradicts another,
+        or differs from what the same person has answered in the ledger.
         """
-        rows = read_rows(Path(path))
         with self._transaction(write=True) as answers:
-            try:
-                return import_rows(rows, labeller, self._record, answers)
-            except LedgerError as problem:
-                raise LedgerError(f"{path}, {problem}") from None
+            return import_rows(Path(path), labeller, images, self._record, answers)
 
     def _claim(self, look: Look, answers: Answers) -> str | None:
         if look.viewer is None:

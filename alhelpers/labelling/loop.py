@@ -57,8 +57,12 @@ class RestingLoop:
         What began it, to begin again with.
     batch : Batch or None
         What it asks just now.
+    asked : dict of str to Batch
+        Every image it has asked about so far, by digest, with the batch it was in.
     ended : bool
         Whether it asks nothing more.
+    stopped : bool
+        Whether `stop` ended it.
     failure : str
         If an exception has ended it, what that says.
     """
@@ -66,7 +70,13 @@ class RestingLoop:
     def __init__(self, function: Loop) -> None:
         self.function, self._batches = function, begin(function)
         self.batch: Batch | None = None
-        self.ended, self.failure = False, ""
+        self.asked: dict[str, Batch] = {}
+        self.ended, self.stopped, self.failure = False, False, ""
+
+    def stop(self) -> None:
+        """End it where it rests."""
+        self._batches.close()
+        self.batch, self.ended, self.stopped = None, True, True
 
     def go_on(self, labels: np.ndarray | None) -> None:
         """Run to the next question, or to the end; `labels` are those of `batch`, None at the beginning.
@@ -76,6 +86,7 @@ class RestingLoop:
         self.batch, self.ended = None, True  # until it asks again
         try:
             self.batch, self.ended = as_batch(self._batches.send(labels)), False
+            self.asked |= dict.fromkeys(self.batch.position, self.batch)
         except StopIteration:
             pass
         except BaseException as problem:

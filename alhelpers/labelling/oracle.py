@@ -4,6 +4,7 @@ So a loop that is run again from its beginning goes on where it stopped: the led
 before, and a learner that gets the same answers asks the same questions.
 """
 
+import textwrap
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
@@ -11,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alhelpers.data import CANNOT_TELL
-from alhelpers.labelling.events import LABEL, WAITING, Look
+from alhelpers.labelling.events import IMPORT, LABEL, WAITING, Event, Look
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, Loop, OracleError, as_batch, begin
 
@@ -28,11 +29,14 @@ class LedgerOracle:
     ledger : where the answers go, and where they are looked for first
     labeller : the name that the ledger keeps with them
     again : for a second opinion: ask about images too that somebody else has answered
+
+    Raises LedgerError if the ledger has answers by somebody whose name differs in capitals or blanks only.
     """
 
     def __init__(self, ledger: Ledger, labeller: str, again: bool = False) -> None:
-        self.ledger, self.labeller, self.again = ledger, labeller, again
         self._look = Look(labeller, again=again)
+        self.ledger, self.labeller, self.again = ledger, self._look.who, again
+        ledger.check_person(self.labeller)
 
     def label(self, asked: "Images | Batch") -> np.ndarray:
         """Labels of these images, int64 of shape (n,); -1 where the answer is "cannot tell".
@@ -50,10 +54,11 @@ class LedgerOracle:
         """An oracle for a learner whose pool are these images: from pool indices to labels."""
         return PoolOracle(self, images, learner)
 
-    def play(self, loop: Loop) -> object:
+    def play(self, loop: Loop, n_images: int | None = None) -> object:
         """Run a loop that yields the images it asks about and is sent their labels.
 
-        Raises OracleError if the loop yields nothing.
+        `n_images`, how many it will ask about in all, tells a person how much is to come. Raises OracleError
+        if the loop yields nothing.
         """
         batches, labels = begin(loop), None
         with suppress(StopIteration):
@@ -63,9 +68,18 @@ class LedgerOracle:
     def must_be_done(self) -> None:
         """Stop a notebook here while the loop still asks: what follows looks at what came of it."""
 
+    def answered(self) -> dict[str, Event]:
+        """The answer to each image that counts when this oracle is asked, by digest."""
+        found: dict[str, Event] = {}
+        for event in self.ledger.standing(self.labeller if self.again else None):
+            known = found.setdefault(event.image, event)
+            if known.label is None and event.label is not None:
+                found[event.image] = event  # a label before "cannot tell"
+        return found
+
     def say(self, text: str) -> None:
         """Tell whoever is labelling how it goes."""
-        print(text)
+        print(textwrap.fill(text, 88, subsequent_indent="    "))
 
     def _labels(self, batch: Batch) -> np.ndarray:
         digests = batch.images.digests
@@ -100,6 +114,29 @@ class PoolOracle:
     def next_batch(self, n: int) -> Batch:
         """The first n unlabelled images, for a loop to yield before `learner.label_manually(n)`."""
         return self._batch(self.learner.unlabeled[:n])
+
+    def n_known(self, n: int) -> int:
+        """How many labels the ledger has that the loop will not come to; their images are put first.
+
+        A loop that asks about n images at a time begins with `while known := learner.oracle.n_known(n)`, and
+        in it labels and fits `known` images. So labels that were imported, or given in a loop with other
+        settings, are learned from before anybody is asked. Those that this loop has asked for before, until
+        the kernel died, come in the rounds that they came in.
+        """
+        learner, answered = self.learner, self.oracle.answered()
+        events = [answered.get(self.images.digests[i]) for i in learner.unlabeled]
+        rounds = np.array([-1 if event is None else event.round for event in events])
+        has_label = np.array([event is not None and event.label is not None for event in events], bool)
+        imported = np.array([event is not None and event.action == IMPORT for event in events], bool)
+        chosen = has_label & (imported | (rounds == 0))
+        if not chosen.any():
+            # What this loop asks now, and nothing else, has answers of this round; all of it, if it went on.
+            here, asked = len(learner.history) + 1, np.arange(len(rounds)) < n
+            half = np.count_nonzero(rounds[asked] == here) < np.count_nonzero(asked) / 2
+            if (rounds[~asked] == here).any() or ((rounds > here).any() and half):
+                chosen = has_label
+        learner.ask_first(np.flatnonzero(chosen))
+        return int(np.count_nonzero(chosen))
 
     def for_learner(self, learner: "ActiveLearner") -> "PoolOracle":
         """The same for another learner on this pool: its questions carry its own round and guess."""

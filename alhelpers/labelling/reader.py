@@ -3,14 +3,19 @@
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alhelpers.agreement import Agreement, agreement
 from alhelpers.labelling.answers import Answers
+from alhelpers.labelling.copies import write_copies
 from alhelpers.labelling.events import Event, LedgerError
-from alhelpers.labelling.exchange import ANSWER, EVENT, write_rows
+from alhelpers.labelling.exchange import ANSWER, EVENT, export_events
 from alhelpers.labelling.record import Record
+
+if TYPE_CHECKING:
+    from alhelpers.labelling.images import Images
 
 
 class LedgerReader:
@@ -41,7 +46,7 @@ class LedgerReader:
         It is the label recorded first among those that stand, and CANNOT_TELL if only that was said.
         """
         with self._transaction() as answers:
-            return answers.numbers(images, self._record.classes)
+            return answers.numbers([image.lower() for image in images], self._record.classes)
 
     def counts(self) -> dict[str | None, int]:
         """Number of images by answer: every class in order, then None for those nobody can tell."""
@@ -65,23 +70,33 @@ class LedgerReader:
     def labels_of(self, who: str) -> dict[str, int]:
         """A person's labels that stand, class number by image. What they cannot tell is left out."""
         with self._transaction() as answers:
-            number = {name: k for k, name in enumerate(self._record.classes)}
-            labels = [event for event in answers.standing(who) if event.label is not None]
-        return {event.image: number[event.label] for event in labels}
+            numbers = self._record.numbers
+            return {image: numbers[label] for image, label in answers.labels_of(who).items()}
 
     def agreement(self, one: str, other: str) -> Agreement:
         """How far two people agree on the images that both have labelled: see `agreement.py`."""
         return agreement(*np.array(list(self._pairs(one, other).values())).T)
 
     def disagreements(self, one: str, other: str) -> dict[str, tuple[int, int]]:
-        """The images that two people have labelled differently, with both class numbers."""
-        return {image: pair for image, pair in self._pairs(one, other).items() if pair[0] != pair[1]}
+        """The images that two people have labelled differently, with both class numbers.
+
+        Without those that somebody has settled by a correction.
+        """
+        pairs = self._pairs(one, other)
+        with self._transaction() as answers:
+            open_ones = [image for image, (a, b) in pairs.items() if a != b and not answers.correction(image)]
+        return {image: pairs[image] for image in open_ones}
 
     def seconds_per_label(self, who: str | None = None) -> float:
         """Median time of the labels that stand, by one person or all; NaN if no time is known."""
-        labels = [event for event in self.standing(who) if event.label is not None]
-        times = [event.milliseconds for event in labels if event.milliseconds is not None]
-        return float(np.median(times)) / 1000 if times else np.nan
+        with self._transaction() as answers:
+            times = answers.times(who)
+            return (times[(len(times) - 1) // 2] + times[len(times) // 2]) / 2000 if times else np.nan
+
+    def check_person(self, who: str) -> None:
+        """Raise LedgerError if somebody in the record has a name that looks like this one, but differs."""
+        with self._transaction() as answers:
+            answers.check_person(who)
 
     def minutes(self, who: str | None = None) -> float:
         """Time spent in all, by one person or all, also on skips and on what was undone; see PAUSE."""
@@ -93,18 +108,40 @@ class LedgerReader:
         with self._record.transaction():
             return self._record.events(after + 1)
 
-    def export(self, path: str | Path, names: Mapping[str, str] | None = None) -> None:
+    def export(self, path: str | Path, names: "Images | Mapping[str, str] | None" = None) -> None:
         """Write the answers that stand to a .csv or .parquet file, one row each, in the order of recording.
 
-        The columns are image (digest), name (what `names` has for the digest), label (empty, or null in
-        Parquet, for "cannot tell"), labeller, when, round and milliseconds. The file appears whole or not at
-        all.
-        """
-        self._export(Path(path), ANSWER, self.standing(), names or {})
+        The columns are image (digest), name, label (empty, or null in Parquet, for "cannot tell"), labeller,
+        when, round and milliseconds. With Images as `names`, an answer has a row for each file with the same
+        bytes; a mapping gives one name by digest. The file appears whole or not at all.
 
-    def export_history(self, path: str | Path, names: Mapping[str, str] | None = None) -> None:
+        In a .csv file an apostrophe stands before text that a spreadsheet would run; `import_labels` takes it
+        away again. Raises LedgerError if there is a file with that name, unless it says nothing that this
+        ledger does not know, as an earlier export of it.
+        """
+        self._export(Path(path), ANSWER, self.standing(), names)
+
+    def export_history(self, path: str | Path, names: "Images | Mapping[str, str] | None" = None) -> None:
         """Write the whole record: as `export`, with every event and the columns id, action and undoes."""
-        self._export(Path(path), EVENT, self.events(), names or {})
+        self._export(Path(path), EVENT, self.events(), names)
+
+    def export_class_folders(self, folder: str | Path, images: "Images") -> str:
+        """Copy the labelled ones of these images to a new folder, with a sub-folder for each class.
+
+        So most programs take them, and `load_images`. Returns in words how many there are, and what was left
+        out. Raises LedgerError if the folder is there and not empty, or cannot be written; then nothing is.
+        """
+        numbers = self.answers(images.digests)
+        return write_copies(Path(folder), images, numbers, self.classes, with_table=False)
+
+    def export_imagefolder(self, folder: str | Path, images: "Images") -> str:
+        """As `export_class_folders`, for `datasets.load_dataset("imagefolder", data_dir=folder)`.
+
+        The files are in `images`, and `metadata.csv` has for each its file_name, label, name and sha256, with
+        apostrophes as in `export`.
+        """
+        numbers = self.answers(images.digests)
+        return write_copies(Path(folder), images, numbers, self.classes, with_table=True)
 
     @contextlib.contextmanager
     def _transaction(self, write: bool = False) -> Iterator[Answers]:
@@ -127,7 +164,10 @@ class LedgerReader:
         return pairs
 
     def _export(
-        self, path: Path, columns: tuple[str, ...], events: list[Event], names: Mapping[str, str]
+        self,
+        path: Path,
+        columns: tuple[str, ...],
+        events: list[Event],
+        names: "Images | Mapping[str, str] | None",
     ) -> None:
-        rows = [event._asdict() | {"labeller": event.who, "name": names.get(event.image)} for event in events]
-        write_rows(path, columns, rows, self.file)
+        export_events(path, columns, events, names, self.events(), self._record)

@@ -6,23 +6,31 @@ run again from its beginning.
 """
 
 import threading
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import anywidget
 import numpy as np
 import traitlets
 
 from alhelpers.errors import UserError
-from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, LedgerError, Look
+from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, Look
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, Loop, OracleError, RestingLoop
 from alhelpers.labelling.oracle import LedgerOracle
 
+if TYPE_CHECKING:
+    from alhelpers.labelling.images import Images
+
 N_PREVIEWS = 3
+LACKING = (
+    "The labelling widget is not shown here. Open the notebook in JupyterLab, which `make lab` starts, "
+    "and run its cells there; the answers so far are in the ledger."
+)
 _CLASS_KEYS = "1234567890abcdefghijklmnopqrstuvwxyz"
 
 
@@ -34,23 +42,39 @@ def class_keys(classes: Sequence[str]) -> list[str]:
     return [name if name in own else next(others) for name in names]
 
 
-class LabelWidget(anywidget.AnyWidget):
-    """The view, see widget.js. What all viewers share are traits; images go to each by `tell`."""
+class View(anywidget.AnyWidget):
+    """A widget whose program and looks are files beside this one. Messages go to each viewer by `tell`."""
 
-    _esm = Path(__file__).with_name("widget.js")
     _css = Path(__file__).with_name("widget.css")
     classes = traitlets.List(traitlets.Unicode()).tag(sync=True)
+
+    def tell(
+        self, view: str, kind: str, pictures: Mapping[str, bytes] = MappingProxyType({}), **content: object
+    ) -> None:
+        """Send one viewer a message, with pictures by digest."""
+        self.send({"to": view, "kind": kind, "sent": list(pictures), **content}, [*pictures.values()])
+
+    def _repr_mimebundle_(self, **options: object) -> object:
+        bundle = super()._repr_mimebundle_(**options)
+        (bundle[0] if isinstance(bundle, tuple) else bundle)["text/plain"] = LACKING
+        return bundle
+
+
+class LabelWidget(View):
+    """The view, see widget.js. What all viewers share are traits."""
+
+    _esm = Path(__file__).with_name("widget.js")
     shortcuts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     status = traitlets.Unicode("Nothing is being asked yet.").tag(sync=True)
     log = traitlets.Unicode().tag(sync=True)
     asking = traitlets.Bool(False).tag(sync=True)
     batch = traitlets.Int(0).tag(sync=True)
 
-    def tell(
-        self, view: str, kind: str, pictures: Mapping[str, bytes] = MappingProxyType({}), **content: object
-    ) -> None:
-        """Send one viewer a message, with PNG pictures by digest."""
-        self.send({"to": view, "kind": kind, "sent": list(pictures), **content}, [*pictures.values()])
+    def show_classes(self, classes: Sequence[str]) -> None:
+        """Show these classes; one that has a key already keeps it."""
+        keys = self.shortcuts or class_keys(classes)
+        free = [key for key in _CLASS_KEYS if key not in keys]
+        self.shortcuts, self.classes = [*keys, *free][: len(classes)], list(classes)
 
 
 class NotDoneError(UserError):
@@ -71,6 +95,8 @@ class Labeler(LedgerOracle):
         Who answers: the name that the ledger keeps with each answer.
     again : bool
         For a second opinion: ask about images too that somebody else has answered.
+    images : Images, optional
+        All images, for their names in the file that "Stop here and export" writes.
 
     Use it as `SimulatedPerson`: `labeler.for_pool(images, learner)` is an oracle, and a cell that ends with
     `labeler.play(loop)` shows the widget and runs the loop.
@@ -80,28 +106,36 @@ class Labeler(LedgerOracle):
     # the same would write into the same variables.
     _playing: ClassVar[dict[tuple[Path, bool], "Labeler"]] = {}
 
-    def __init__(self, ledger: Ledger, labeller: str = "me", again: bool = False) -> None:
+    def __init__(
+        self, ledger: Ledger, labeller: str = "me", again: bool = False, images: "Images | None" = None
+    ) -> None:
         super().__init__(ledger, labeller, again)
-        self.widget = LabelWidget(classes=list(ledger.classes), shortcuts=class_keys(ledger.classes))
+        self.widget, self._images = LabelWidget(), images
+        self.widget.show_classes(ledger.classes)
         self.widget.on_msg(self._receive)
         self._lock = threading.RLock()  # JupyterLab has messages handled in another thread than cells
         self._loop: RestingLoop | None = None  # None before `play` and after `stop`
+        self._n_images: int | None = None
+        # What Undo takes back: images by browser tab, and those from before, the last at the end.
+        self._acts: defaultdict[str, list[str]] = defaultdict(list)
+        self._earlier = ledger.acts(self.labeller)[::-1]
 
-    def play(self, loop: Loop) -> LabelWidget:
+    def play(self, loop: Loop, n_images: int | None = None) -> LabelWidget:
         """Run a loop that asks this person for labels, as far as it gets; return the widget to be shown.
 
         The loop yields images and is sent their labels when all are answered, after this cell has ended. It
         has to begin at the beginning (`learner.reset()`, or a new learner): it is run again when the person
-        takes back an answer that an earlier round has used, and the ledger answers what it can. A loop on
-        this ledger that runs already is ended first.
+        takes back an answer that an earlier round has used, or adds a class, and the ledger answers what it
+        can. A loop on this ledger that runs already is ended first.
 
-        Raises OracleError if the loop yields nothing.
+        `n_images` is how many it will ask about in all, if known. Raises OracleError if it yields nothing.
         """
         key = self.ledger.file.resolve(), self.again
         if previous := self._playing.get(key):
             previous.stop()
         self._playing[key] = self
         with self._lock:
+            self._n_images = n_images
             self._begin(loop)
             self._go_on()
         return self.widget
@@ -113,9 +147,9 @@ class Labeler(LedgerOracle):
             self._ask_nothing("This was stopped; another loop may be running.")
 
     def must_be_done(self) -> None:
-        """Stop a notebook here, in one sentence, unless the loop has come to its end.
+        """Stop a notebook here, in one sentence, unless the loop has come to its end or was stopped.
 
-        Raises NotDoneError: the loop asks, or has failed, or was not started.
+        Raises NotDoneError: the loop asks, or has failed, or was not started, or there is no model yet.
         """
         with self._lock:
             self._go_on()  # answers may have come from elsewhere
@@ -123,8 +157,13 @@ class Labeler(LedgerOracle):
                 raise NotDoneError(self.widget.status)
             if not (self._loop and self._loop.ended):
                 raise NotDoneError(
-                    "This cell waits for your answers above: give them, then run it and the cells below. "
-                    "To stop earlier, set a smaller label_budget and run all cells; the answers are kept."
+                    "This cell waits for your answers above: give them, or press “Stop here and export”; "
+                    "then run it and the cells below."
+                )
+            if self._loop.stopped and all(batch.round < 2 for batch in self._loop.asked.values()):
+                raise NotDoneError(
+                    "You stopped before the model had learned anything, so there is nothing to show here; "
+                    "your labels are kept. To go on, run the cell with the widget again."
                 )
 
     def say(self, text: str) -> None:
@@ -143,14 +182,14 @@ class Labeler(LedgerOracle):
     def _go_on(self) -> None:
         """Run the loop as far as the answers carry it."""
         loop = self._loop
-        if loop is None:
+        if loop is None or loop.stopped:
             return
         while not (loop.ended or (loop.batch and self._waiting(loop.batch))):
             labels = loop.batch and self._labels(loop.batch)
             self._ask_nothing("The model is learning …")
             loop.go_on(labels)
         if loop.batch and not self.widget.asking:
-            self.widget.status = "Others have the images that are left of this round. Waiting for them …"
+            self.widget.status = "Looking for an image …"
             self.widget.asking = True
             self.widget.batch += 1
         elif loop.failure:
@@ -167,86 +206,181 @@ class Labeler(LedgerOracle):
             "before their labels are needed, and end the cell with `labeler.play(function)`"
         )
 
-    # Messages from viewers
-
     def _receive(self, _: object, message: dict, buffers: object) -> None:
-        view = str(message.get("view"))
+        tab = Tab(self, str(message.get("view")), message)
         with self._lock:
             try:
-                self._handle(view, message)
+                tab.handle()
+                self._take_in_classes()
                 self._go_on()
             except Exception as problem:  # a person sees no traceback of the kernel's
-                sentence = str(problem) if isinstance(problem, LedgerError) else repr(problem)
-                self.widget.tell(view, "trouble", note=sentence)
+                sentence = str(problem) if isinstance(problem, UserError) else repr(problem)
+                tab.tell("trouble", note=sentence)
 
-    def _handle(self, view: str, message: dict) -> None:
-        kind, image, loaded = message["kind"], message.get("image"), message.get("has", ())
-        look = replace(self._look_at(self._batch) if self._batch else self._look, viewer=view)
+    def _take_in_classes(self) -> None:
+        """Show the classes as anybody may have named them; a new one needs a model that knows it."""
+        classes = self.ledger.classes
+        if list(classes) != self.widget.classes:
+            grown = len(classes) > len(self.widget.classes)
+            self.widget.show_classes(classes)
+            if grown and self._loop and not self._loop.stopped:
+                self._begin(self._loop.function)
+
+
+class Tab:
+    """One message from a browser tab: what the person there does, and what the tab is to show then."""
+
+    def __init__(self, labeler: Labeler, view: str, message: dict) -> None:
+        self.labeler, self.ledger, self.view, self.message = labeler, labeler.ledger, view, message
+        # A tab that is loaded again is another view, but the same tab.
+        self.acts = labeler._acts[str(message.get("tab", view))]
+        self.asked = labeler._loop.asked if labeler._loop else {}
+
+    @property
+    def batch(self) -> Batch | None:
+        """What the loop asks just now."""
+        return self.labeler._batch
+
+    def tell(
+        self, kind: str, pictures: Mapping[str, bytes] = MappingProxyType({}), **content: object
+    ) -> None:
+        """Send the tab a message."""
+        self.labeler.widget.tell(self.view, kind, pictures, **content)
+
+    def handle(self) -> None:
+        """Do what the message says. Raises what goes wrong, for the person to read."""
+        kind, image = self.message["kind"], self.message.get("image")
+        look = self.labeler._look_at(self.batch) if self.batch else self.labeler._look
+        look = replace(look, viewer=self.view)
         if kind == "next":
-            self._show(view, loaded, self.ledger.claim(look))
+            self.show(look, self.ledger.claim(look))
         elif kind == "hold":
             self.ledger.claim(replace(look, among=[image]))
         elif kind == "leave":
             self.ledger.claim(replace(look, among=[]))
         elif kind == "guess":
-            self.widget.tell(view, "guess", note=self._guess(image))
+            self.tell("guess", note=self.guess(image))
+        elif kind == "stop":
+            self.stop()
+        elif kind == "class":
+            self.name_class(int(self.message["number"]), self.message["name"])
         elif kind == UNDO:
-            self._undo(look, loaded)
+            self.undo(look)
         elif kind in (LABEL, SKIP, UNSURE):
-            label = self.ledger.classes[message["label"]] if kind == LABEL else None
-            try:
-                following = self.ledger.record(look, image, kind, label, message.get("milliseconds"))
-                note = {LABEL: f"Saved: {label}.", SKIP: "Skipped until later.", UNSURE: "Set aside."}[kind]
-            except AlreadyAnswered:
-                following, note = self.ledger.claim(look), "Somebody else was quicker with that one."
-                if self.labeller in self.ledger.who_answered(image):
-                    note = "That one had your answer already; Backspace takes the last one back."
-            self._show(view, loaded, following, note)
+            self.answer(look, kind, image)
         else:
             raise ValueError(f"a viewer sent {kind!r}, which nobody understands")
 
-    def _undo(self, look: Look, loaded: Sequence[str]) -> None:
-        image = self.ledger.undo(look)
-        if image is None:
-            self._show(look.viewer, loaded, self.ledger.claim(look), "Nothing to undo.")
-        elif image in look.among:
-            self._show(look.viewer, loaded, image, "Taken back. Here it is again.")
-        elif self._loop is None:
-            self._show(look.viewer, loaded, None, "Taken back. Run the cells again to answer anew.")
-        else:
-            self._begin(self._loop.function)
-            self._show(look.viewer, loaded, None, "Taken back. The rounds since then are computed anew.")
+    def answer(self, look: Look, kind: str, image: str) -> None:
+        """Record what the person did about the image that is shown, and show the next."""
+        label = self.ledger.classes[self.message["label"]] if kind == LABEL else None
+        try:
+            following = self.ledger.record(look, image, kind, label, self.message.get("milliseconds"))
+            note = {LABEL: f"Saved: {label}.", SKIP: "Skipped until later.", UNSURE: "Set aside."}[kind]
+            self.acts.append(image)
+        except AlreadyAnswered:
+            following, note = self.ledger.claim(look), "Somebody else was quicker with that one."
+            if self.labeler.labeller in self.ledger.who_answered(image):
+                note = "That one had your answer already; Backspace takes the last one back."
+        self.show(look, following, note)
 
-    def _guess(self, image: str) -> str:
-        batch = self._batch
+    def undo(self, look: Look) -> None:
+        """Take back the last that was done in this tab, or before this loop began, and show it again."""
+        loop = self.labeler._loop
+        image, where = None, "Run the cells again to answer anew."
+        for acts in (self.acts, self.labeler._earlier):
+            while image is None and acts:
+                candidate = acts.pop()
+                if loop is None or candidate in self.asked:
+                    image = self.ledger.undo(look, candidate)
+        if image is None:
+            self.show(look, self.ledger.claim(look), "Nothing to undo here.")
+            return
+        if loop and image in look.among:
+            where = "Here it is again."
+        elif loop:
+            where = "The rounds since then are computed anew."
+            self.labeler._begin(loop.function)
+        shown = image if loop and image in look.among else None
+        self.show(look, shown, f"Taken back: {self.name_of(image)}. {where}")
+
+    def guess(self, image: str) -> str:
+        """What the model says about an image. The ledger notes that it was shown."""
+        batch = self.batch
         if not batch or not batch.guess or image not in batch.position:
             return "The model has learned nothing yet that it could say about this image."
-        self.ledger.note_guess(self._look_at(batch), image)
-        proba = batch.guess(batch.position[image])
-        first, second = (f"{self.ledger.classes[k]} ({100 * proba[k]:.0f} %)" for k in np.argsort(-proba)[:2])
+        self.ledger.note_guess(self.labeler._look_at(batch), image)
+        proba, classes = batch.guess(batch.position[image]), self.ledger.classes
+        first, second = (f"{classes[k]} ({100 * proba[k]:.0f} %)" for k in np.argsort(-proba)[:2])
         return f"The model says {first}, or else {second}."
 
-    def _show(self, view: str, loaded: Sequence[str], image: str | None, note: str = "") -> None:
-        """Have a viewer show an image, and small those after it; `loaded` are those whose pictures it has."""
-        batch = self._batch
-        if not batch or image not in batch.position:
-            image, name, following, pictures = None, "", [], {}
-        else:
-            # Without its sub-folder, which may be the answer.
-            name = batch.images.names[batch.position[image]].rsplit("/", 1)[-1]
-            following = [digest for digest in self._waiting(batch) if digest != image][:N_PREVIEWS]
-            missing = [digest for digest in (image, *following) if digest not in loaded]
-            pictures = {digest: batch.images.picture(batch.position[digest]) for digest in missing}
-        content = dict(image=image, name=name, next=following, progress=self._progress(), note=note)
-        self.widget.tell(view, "show", pictures, **content)
+    def stop(self) -> None:
+        """End the loop and write the labels to a file beside the ledger."""
+        labeler, file = self.labeler, self.ledger.file.with_suffix(".csv")
+        self.ledger.export(file, labeler._images)
+        if labeler._loop:
+            labeler._loop.stop()
+        n = sum(n for name, n in self.ledger.counts().items() if name is not None)
+        labeler._ask_nothing(
+            f"Stopped: {file.name}, beside the notebook's ledger, has {n:,} labels. Now run the cells below; "
+            "to go on labelling, run this cell again."
+        )
+        self.tell("show", image=None, name="", next=[], progress="", note="")
 
-    def _progress(self) -> str:
-        parts, batch = [], self._batch
-        if batch:
-            parts.append(f"round {batch.round}" if batch.round else "images to check the model with")
-            parts.append(f"{len(self._waiting(batch))} of {len(batch.position)} left")
-        n_labels = sum(n for name, n in self.ledger.counts().items() if name is not None)
-        parts.append(f"{n_labels:,} labels in the ledger")
-        if np.isfinite(seconds := self.ledger.seconds_per_label(self.labeller)):
-            parts.append(f"{seconds:.1f} s a label")
+    def name_class(self, number: int, name: str) -> None:
+        """Give a class another name, or add one."""
+        classes = self.ledger.classes
+        self.ledger.name_class(self.labeler.labeller, number, name)
+        new = self.ledger.classes[number]
+        said = f"{classes[number]} is called {new} now." if number < len(classes) else f"New class: {new}."
+        self.tell("said", note=said)
+
+    def show(self, look: Look, image: str | None, note: str = "") -> None:
+        """Have the tab show an image, then send the pictures of those after it."""
+        batch, loaded = self.batch, set(self.message.get("has", ()))
+        if not batch or image not in batch.position:
+            image, name, following = None, "", []
+        else:
+            name = self.name_of(image)
+            following = [digest for digest in self.labeler._waiting(batch) if digest != image][:N_PREVIEWS]
+
+        def pictures(digests: Sequence[str]) -> dict[str, bytes]:
+            return {one: batch.images.picture(batch.position[one]) for one in digests if one not in loaded}
+
+        content = dict(image=image, name=name, progress=self.progress(), note=note, status=self.waiting(look))
+        self.tell("show", pictures([image]) if image else {}, **content)
+        if image:  # apart, so that nobody waits for the pictures of later
+            self.tell("ahead", pictures(following), next=following)
+
+    def name_of(self, image: str) -> str:
+        """The name of its file, without the sub-folder, which may be the answer."""
+        batch = self.asked.get(image)
+        return batch.images.names[batch.position[image]].rsplit("/", 1)[-1] if batch else "an image"
+
+    def progress(self) -> str:
+        """How far this loop is, and how long the rest takes at this person's pace."""
+        batch = self.batch
+        if not batch:
+            return ""
+        left = len(self.labeler._waiting(batch))
+        done = len(self.labeler._loop.asked) - left
+        to_come = max(left, (self.labeler._n_images or 0) - done)
+        parts = [f"round {batch.round}" if batch.round else "images to check the model with"]
+        parts += [f"{done:,} done", f"{to_come:,} to come"]
+        if np.isfinite(seconds := self.ledger.seconds_per_label(self.labeler.labeller)):
+            minutes = seconds * to_come / 60
+            parts.append(f"about {minutes:,.0f} min left" if minutes >= 1 else "less than a minute left")
         return " · ".join(parts)
+
+    def waiting(self, look: Look) -> str:
+        """Who has the images that are left, if all are before others."""
+        others = self.ledger.held_by_others(look)
+        if not others:
+            return ""
+        names = sorted({f"{who} (another tab)" if who == look.who else who for who in others.values()})
+        n = len(others)
+        images = "The last image of this round is" if n == 1 else f"The last {n:,} images of this round are"
+        return (
+            f"{images} before {' and '.join(names)}. What nobody answers comes to you, a minute or so after "
+            "anything was done there."
+        )

@@ -49,8 +49,8 @@ def namespace(injected="", **changes):
         {"batch_size": 400},
         FROM_FILE,
         FROM_FILE | {"first_draw": 500, "recompute": True},
-        {"folder": "", "labeller": "Ann", "error_rate": 0, "n_check": 100, "n_stop": 1000},
-        {"folder": "mine", "label_budget": 4000, "n_check": 100, "n_stop": 1000},  # n_pool is of no use then
+        {"folder": "", "labeller": "Ann", "n_check": 100},
+        {"folder": "mine", "label_budget": 4000, "n_check": 100},  # n_pool is of no use then
     ],
 )
 def test_sensible_values_pass(changes):
@@ -75,11 +75,7 @@ def test_sensible_values_pass(changes):
         ({"labeller": "  "}, "labeller is '  '; give text that is not empty"),
         ({"folder": 3}, "folder is 3; give text"),
         ({"folder": None}, "folder is None; give text"),
-        ({"error_rate": 1.5}, "error_rate is 1.5; give a number from 0 to 1"),
-        (
-            {"n_pool": 59_000, "n_check": 100, "n_stop": 1000},
-            "n_pool 59,000, n_check 100 and n_stop 1,000 together exceed the 60,000",
-        ),
+        ({"price_per_label": -0.5}, "price_per_label is -0.5; give a number from 0 up"),
         ({"label_budget": 5000}, "label_budget is 5,000 but n_pool is 4,000"),
         ({"batch_size": 401}, "batch_size is 401 but label_budget is 400"),
         ({"label_budget": 4000}, "label_budget and n_pool are both 4,000: no image would be left"),
@@ -127,8 +123,8 @@ def test_papermill_reads_every_parameter_and_its_line_says_what_it_may_be(path):
         assert rules[name].type not in ("int", "float") or rules[name].least > float("-inf"), (
             f"{path.name}: the comment of {name} needs a range at its end, such as (1 or more)"
         )
-    data = {"n_draws", "first_draw", "recompute"} if "n_draws" in found else {"n_pool", "n_test", "seed"}
-    assert data <= set(found), f"{path.name} must let its data be chosen"
+    data = [{"n_draws", "first_draw", "recompute"}, {"n_pool", "n_test", "seed"}, {"folder"}]
+    assert any(names <= set(found) for names in data), f"{path.name} must let its data be chosen"
 
 
 def test_the_same_parameter_means_the_same_everywhere():

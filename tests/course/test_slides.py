@@ -273,7 +273,7 @@ def test_slides_turn_with_keys_and_show_notes(slides, browser):
 def test_nothing_bars_people_from_the_slides(slides, browser):
     page = browser.new_page(viewport=PROJECTOR)
     page.add_init_script(Axe().axe_script)
-    for name, number in (("02_model", 9), ("11_label_it_yourself", 7), ("index", 1)):
+    for name, number in (("02_model", 9), ("12_label_it_yourself", 7), ("index", 1)):
         page.goto((slides / f"{name}.html").as_uri() + f"#{number}")
         page.keyboard.press("n")
         for scheme in ("light", "dark"):

@@ -111,7 +111,7 @@ def test_a_folder_is_read_in_the_order_of_names_and_sub_folders_name_the_classes
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     save(elsewhere / "1.png")
     os.symlink(elsewhere, tmp_path / "d")
-    images = load_images(str(tmp_path))
+    images = load_images(str(tmp_path), follow_links=True)
     names = ["C/z.png", "a/deep/er/x.jpeg", "a/y.JPG", "b/10.png", "b/2.PNG", "d/1.png", "top.png"]
     assert images.names == tuple(names)
     assert images.classes == ("C", "a", "b", "d")
@@ -119,7 +119,7 @@ def test_a_folder_is_read_in_the_order_of_names_and_sub_folders_name_the_classes
     assert len(set(images.digests)) == 2, "files with the same bytes share a digest"
     assert not images.broken
 
-    given = load_images(tmp_path, classes=["d", "b", "a", "C", "none yet"])
+    given = load_images(tmp_path, classes=["d", "b", "a", "C", "none yet"], follow_links=True)
     assert given.classes == ("d", "b", "a", "C", "none yet")
     assert given.known.tolist() == [3, 2, 2, 1, 1, 0, -1]
     unlabelled = load_images(tmp_path, labels=False, classes=["cat", "dog"])
@@ -142,7 +142,7 @@ def test_names_of_any_bytes_become_text_that_json_and_sqlite_keep(tmp_path):
     for name in images.names:
         assert sqlite3.connect(":memory:").execute("select ?", [name]).fetchone() == (name,)
     assert all(pixels_of(images.picture(k)).tolist() == [[0, 255], [255, 0]] for k in range(len(images)))
-    assert repr(images) == "Images(7 of 28×28, 7 classes)"
+    assert repr(images).startswith("Images(7 of 28×28, 7 classes)\n")
 
 
 # --- What is broken ---
@@ -185,7 +185,7 @@ def test_broken_images_are_named_and_left_out_silently(tmp_path, capfd):
     for name, reason in {
         "bomb.png": "900000000 pixels", "cut.jpg": "truncated", "cut.png": "truncated|broken",
         "empty.png": "empty", "folder.png": "a folder", "large.png": "truncated|broken",
-        "link.png": "No such file", "pipe.png": "not a file", "text.png": "no PNG or JPEG",
+        "link.png": "No such file", "pipe.png": "not a file", "text.png": "no image of a known",
     }.items():  # fmt: skip
         assert re.search(reason, reasons.pop(f"bad/{name}")), name
     assert not reasons
@@ -274,7 +274,7 @@ def test_a_photo_is_reduced_as_well_as_without_shortcuts(tmp_path):
     slowly = np.asarray(photo.resize((26, 30), Image.Resampling.LANCZOS)).astype(int)
     for x in images.x:
         assert np.abs(x - slowly).mean() < 3
-    assert pixels_of(images.picture(0)).shape == (512, 437, 3)
+    assert pixels_of(images.picture(0)).shape == (600, 512, 3)
     assert "icc_profile" not in Image.open(io.BytesIO(images.picture(1))).info
     grey = load_images(tmp_path, size=(30, 26)).x[0]
     assert np.abs(grey - slowly @ [0.299, 0.587, 0.114]).mean() < 3
@@ -387,7 +387,7 @@ def test_files_that_cannot_be_are_said_in_one_sentence(tmp_path):
     refused(tmp_path / "c.npz", "it is damaged or something else")
     np.savez(tmp_path / "d.npz", x=np.zeros(1, [(f"column {k}", "u1") for k in range(1000)]))
     refused(tmp_path / "d.npz", "cannot be read as a .npz file")  # NumPy says so in several lines
-    refused(tmp_path, "holds no .png, .jpg or .jpeg file; give another folder")
+    refused(tmp_path, r"holds no image file \(.png, .jpg, .*; not read: 4 .npz; give another folder")
 
     for k in range(37):
         save(tmp_path / f"class {k}" / "a.png")
@@ -406,7 +406,7 @@ def test_labels_are_names_or_numbers_of_the_classes():
     named = load_images(X, labels=[1, None, 0], classes=['a "cat"', "🐕"])
     assert named.known.tolist() == [1, -1, 0]
     assert named.classes == ('a "cat"', "🐕")
-    assert repr(load_images(X)) == "Images(3 of 4×4)"
+    assert repr(load_images(X[:1])) == "Images(1 of 4×4)"
 
 
 def test_loading_images_does_not_load_tensorflow():

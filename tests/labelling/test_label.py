@@ -47,7 +47,7 @@ class Viewer:
 
     def do(self, kind, **content):
         self.labeler._receive(None, {"view": self.name, "kind": kind, **content}, [])
-        return self.heard[-1]
+        return [heard for heard in self.heard if heard["kind"] != "ahead"][-1]
 
     def next(self):
         """The next image that is asked."""
@@ -128,7 +128,7 @@ def test_a_person_s_answers_reach_the_loop_and_skipped_images_come_last(images, 
     labeler.play(lambda: ask(Batch(images.take(range(4)), 7), got))
     first = tab.next()
     assert first == images.digests[0]
-    assert len(tab.heard[-1]["pictures"]) == 4, "the image and the next three"
+    assert [len(heard["pictures"]) for heard in tab.heard] == [1, 3], "the image, then the next three"
     second = tab.do("skip", image=first, milliseconds=10, has=list(images.digests[:4]))["image"]
     assert tab.heard[-1]["pictures"] == [], "no picture is sent twice"
     assert second == images.digests[1]
@@ -147,7 +147,7 @@ def test_undo_brings_the_image_back(images, ledger):
     labeler, got = Labeler(ledger), []
     tab = Viewer(labeler)
     labeler.play(lambda: ask(images.take(range(2)), got))
-    assert tab.do("undo")["note"] == "Nothing to undo."
+    assert tab.do("undo")["note"] == "Nothing to undo here."
     first = tab.next()
     with pytest.raises(NotDoneError, match="waits for your answers"):
         labeler.must_be_done()
@@ -321,7 +321,7 @@ def test_after_a_failure_undo_starts_the_loop_again(images, ledger):
         tab.do("cannot tell", image=tab.next(), milliseconds=5)
     with pytest.raises(NotDoneError, match="The loop has stopped: ValueError: there are no labels"):
         labeler.must_be_done()
-    assert tab.do("undo")["note"].startswith("Taken back.")
+    assert tab.do("undo")["note"].startswith("Taken back: image 1.")
     tab.label(tab.next(), 1)
     labeler.must_be_done()
     assert got
@@ -376,8 +376,7 @@ def test_the_name_of_a_sub_folder_is_not_shown_for_it_may_be_the_answer(ledger, 
     labeler = Labeler(ledger)
     tab = Viewer(labeler)
     labeler.play(lambda: ask(named, []))
-    tab.next()
-    assert tab.heard[-1]["name"] == "0.png"
+    assert tab.do("next")["name"] == "0.png"
 
 
 def test_a_ledger_that_cannot_be_written_keeps_the_image_and_says_why(images, ledger, monkeypatch):

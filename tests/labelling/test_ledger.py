@@ -20,10 +20,12 @@ import pytest
 
 from alhelpers.agreement import agreement, cohen_kappa
 from alhelpers.data import CANNOT_TELL
+from alhelpers.labelling import database
 from alhelpers.labelling import record as records
+from alhelpers.labelling.database import BUSY_SECONDS
 from alhelpers.labelling.events import LABEL, SKIP, UNSURE, WAITING, AlreadyAnswered, LedgerError, Look
 from alhelpers.labelling.ledger import Ledger
-from alhelpers.labelling.record import BUSY_SECONDS, LEASE_SECONDS
+from alhelpers.labelling.record import LEASE_SECONDS
 
 IMAGES = [hashlib.sha256(bytes([k])).hexdigest() for k in range(200)]
 A, B, C, D = IMAGES[:4]
@@ -360,13 +362,13 @@ def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):
     (tmp_path / "long.txt").write_text("hello, " * 9999)
     Ledger(tmp_path / "later.db", CLASSES).close()
     with sqlite3.connect(tmp_path / "later.db") as raw:
-        raw.execute("pragma user_version = 2")
+        raw.execute("pragma user_version = 3")
     raw.close()
     for name, sentence in {
         "other.db": "another program's",
         "short.txt": "no ledger",
         "long.txt": "no ledger",
-        "later.db": "version 2",
+        "later.db": "version 3",
         ".": "is a folder",
         "missing/labels.db": "no folder .*missing; make it",
     }.items():
@@ -563,12 +565,12 @@ def test_in_a_read_only_folder_a_ledger_can_be_read_and_says_why_not_written():
 def test_a_locked_file_is_waited_for_and_then_named(ledger, file, monkeypatch):
     browser = sqlite3.connect(file, isolation_level=None, check_same_thread=False)
     browser.execute("begin exclusive")
-    monkeypatch.setattr(records, "BUSY_SECONDS", 0.1)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0.1)
     for act in (lambda: ledger.record(Look("ann"), A, LABEL, "cat"), lambda: Ledger(file, CLASSES)):
         with pytest.raises(LedgerError, match=r"labels\.db .*locked; close that one and go on") as error:
             act()
         assert one_sentence(error)
-    monkeypatch.setattr(records, "BUSY_SECONDS", 30)
+    monkeypatch.setattr(database, "BUSY_SECONDS", 30)
     release = threading.Timer(0.2, lambda: browser.execute("commit"))
     release.start()
     ledger.record(Look("ann"), A, LABEL, "cat")
@@ -666,7 +668,7 @@ def test_what_is_exported_can_be_imported(tmp_path, suffix):
     [
         (f"image,label\n{A},cat\n{B},cow\n", r"data row 2: the label is 'cow'; give one of 'cat', 'dog'"),
         (f"image,label\n{A},cat\n{B[:-1]},cat\n", "data row 2: the image is"),
-        (f"image,label\n{A},cat\n{B},dog\n{A},cat\n", "data row 3: data row 1 has this image"),
+        (f"image,label\n{A},cat\n{B},dog\n{A},dog\n", "data row 3: data row 1 .* says 'cat', not 'dog'"),
         (f"image,label,when\n{A},cat,yesterday\n", "data row 1: the time is 'yesterday'"),
         (f"image,label,milliseconds\n{A},cat,fast\n", "data row 1: milliseconds is 'fast'"),
         (f"image,label\n{A},cat\n{B}\n", "data row 2 has 1 cells"),

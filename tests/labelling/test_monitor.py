@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from alhelpers.agreement import cohen_kappa
+from alhelpers.errors import UserError
 from alhelpers.intervals import proportion
-from alhelpers.labelling.monitor import Monitor
+from alhelpers.labelling.monitor import Monitor, balanced_accuracy
 
 
 def answers(n, wrong):
@@ -29,10 +30,10 @@ def test_a_monitor_says_after_each_round_what_is_known():
         f"3.1 % of answers changed, kappa {kappa:.3f}; next ten: +0.3 points (-0.6 to +1.3)"
     )
     gain = pytest.approx((0.1 * share, -0.2 * share, 0.4 * share))
-    assert monitor.rows[1] == (2, 120, 4.0, proportion(84, 100), 0.031, kappa, gain)
+    assert monitor.rows[1][:7] == (2, 120, 4.0, proportion(84, 100), 0.031, kappa, gain)
     assert np.isnan([monitor.rows[0].changed, monitor.rows[0].kappa, *monitor.rows[0].next_gain]).all()
     line = monitor.add(answers(100, 16), moved, 145, 5.0)  # another batch size, and nothing changed
-    assert line.endswith("; 0.0 % of answers changed, kappa 1.000; next 25: +0.0 points (+0.0 to +0.0)")
+    assert line.endswith("; 0.0 % of answers changed, kappa 1.000; next 25: +0.01 points (-0.02 to +0.04)")
 
 
 def test_a_monitor_says_when_the_answers_have_settled_and_when_no_longer():
@@ -72,7 +73,7 @@ def test_a_monitor_keeps_what_it_was_given():
 
 
 def test_a_monitor_refuses_what_does_not_fit_and_stays_as_it_was():
-    with pytest.raises(ValueError, match="the check set is empty; label some images"):
+    with pytest.raises(ValueError, match=r"the check set has no label, .* undo an answer"):
         Monitor([])
     with pytest.raises(ValueError, match="window is 0; give a whole number from 1 up"):
         Monitor([1], window=0)
@@ -87,3 +88,83 @@ def test_a_monitor_refuses_what_does_not_fit_and_stays_as_it_was():
     assert len(monitor.rows) == 1
     monitor.add(np.zeros(20), np.ones(200, int), 20, 1)
     assert monitor.rows[1].changed == 1
+
+
+# --- Classes that are rare, or missing ---
+
+
+def rounds_of(monitor, n, labels, stop=None, check=None):
+    """The lines of n rounds in which nothing changes any more."""
+    stop = np.arange(300) % 2 if stop is None else stop
+    check = monitor._y_check if check is None else check
+    return [monitor.add(check, stop, np.resize(labels, 10 * (k + 1)), k) for k in range(n)]
+
+
+def test_every_line_counts_the_labels_of_each_class():
+    monitor = Monitor([0, 1, 2], ["cat", "dog", "cow"])
+    assert monitor.add([0, 1, 2], [0, 1, 2], [1, 0, 1, 2], 0).startswith(
+        "4 labels (cat: 1, dog: 2, cow: 1), 0.0 min"
+    )
+    assert monitor.rows[0].counts == (1, 2, 1)
+    many = Monitor(np.arange(30), [f"c{k}" for k in range(30)])
+    line = many.add(np.arange(30), np.arange(30), np.repeat(np.arange(30), np.arange(30) + 1), 0)
+    assert line.startswith("465 labels (of a class 1, c0, to 30, c29)")
+
+
+@pytest.mark.parametrize(
+    ("y_check", "labels", "stop", "doubt"),
+    [
+        ([0, 1], [0], None, "no label yet of dog"),
+        ([0, 0], [0, 1], None, "no dog in the check set"),
+        ([0, 1], [0, 1], np.zeros(300, int), "the model says cat to everything"),
+    ],
+)
+def test_nothing_is_settled_by_classes_that_nobody_has_seen(y_check, labels, stop, doubt):
+    monitor = Monitor(y_check, ["cat", "dog"])
+    lines = rounds_of(monitor, 8, labels, stop)
+    assert all(doubt in line for line in lines)
+    assert not any("settled: " in line for line in lines)
+    assert lines[-1].endswith(", so nothing is settled")
+    assert not monitor.stable
+    certain = Monitor([0, 1], ["cat", "dog"])
+    assert "settled: " in rounds_of(certain, 8, [0, 1])[-1]
+    assert certain.stable
+
+
+def test_a_skewed_check_set_gets_balanced_accuracy_beside_the_plain_one():
+    y = np.repeat([0, 1], [99, 1])
+    line = Monitor(y, ["cat", "dog"]).add(np.zeros(100, int), np.arange(300) % 2, [0, 1], 0)
+    assert "99.0 % right" in line
+    assert "balanced 50.0 % (48.1 to 89.7); 99.0 % are cat" in line
+    even = Monitor(np.repeat([0, 1], [60, 40]), ["cat", "dog"])
+    assert "balanced" not in even.add(np.zeros(100, int), np.arange(300) % 2, [0, 1], 0)
+
+
+def test_balanced_accuracy_is_the_mean_over_classes_and_its_interval_covers_the_truth():
+    rng, truth = np.random.default_rng(0), (0.95 + 0.4) / 2
+    y = np.repeat([0, 1], [180, 20])
+    covered = 0
+    for _ in range(1000):
+        right = rng.random(200) < np.where(y == 0, 0.95, 0.4)
+        found = balanced_accuracy(np.where(right, y, 1 - y), y)
+        assert found.estimate == pytest.approx((right[:180].mean() + right[180:].mean()) / 2)
+        covered += found.low <= truth <= found.high
+    assert 0.93 <= covered / 1000 <= 0.98
+
+
+@pytest.mark.parametrize("n_stop", [100, 1000, 10_000, 100_000])
+def test_an_interval_of_a_gain_never_looks_like_nothing(n_stop):
+    monitor = Monitor([0, 1])
+    for n in (10, 20):
+        line = monitor.add([0, 1], np.arange(n_stop) % 2, n, 0)
+    low, high = line.rpartition("(")[2].rstrip(")").split(" to ")
+    assert float(low) < 0 < float(high)
+    assert line.rpartition("next ten: ")[2].replace(" points", "") in repr(monitor)
+
+
+def test_a_check_set_that_nobody_could_tell_is_one_sentence():
+    with pytest.raises(UserError, match="the check set has no label, so nothing can judge") as error:
+        Monitor(np.full(5, -1))
+    assert "\n" not in str(error.value)
+    told = Monitor([-1, 0, 1], ["cat", "dog"])
+    assert "50.0 % right (9.5 to 90.5 on 2 check images)" in told.add([0, 0, 0], [0, 1], [0, 1], 0)

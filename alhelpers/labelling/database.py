@@ -1,0 +1,160 @@
+"""The file of a ledger: opened, checked, locked, and its errors told as sentences."""
+
+import contextlib
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from alhelpers.labelling.events import NAMED, LedgerError, check_classes, check_new_classes
+from alhelpers.labelling.schema import FROM_1, SCHEMA, STAMP, check, names_of, version_of
+
+BUSY_SECONDS = 5.0
+"""How long a locked file is waited for."""
+SAFE = "what was recorded before is safe"
+ADVICE = {
+    sqlite3.SQLITE_FULL: f"the disk is full; free some space and go on, {SAFE}",
+    sqlite3.SQLITE_IOERR: f"the disk fails or is full; see to it and go on, {SAFE}",
+    sqlite3.SQLITE_BUSY: f"another program keeps it locked; close that one and go on, {SAFE}",
+    sqlite3.SQLITE_READONLY: f"it or its folder is read-only; make both writable and go on, {SAFE}",
+    sqlite3.SQLITE_CANTOPEN: f"it or its folder cannot be opened; make both writable and go on, {SAFE}",
+    sqlite3.SQLITE_READONLY_DBMOVED: f"it was moved or deleted; put it back and go on, {SAFE} there",
+    sqlite3.SQLITE_NOTADB: "it is no ledger; give another file name",
+    sqlite3.SQLITE_CORRUPT: "it is damaged; put a copy back, or see what `sqlite3 FILE .recover` can read",
+}
+"""What is wrong and what to do, by SQLite's error code."""
+
+
+class Database:
+    """The SQLite file of a ledger and the names of its classes. See `Ledger` for the parameters."""
+
+    def __init__(self, file: str | Path, classes: Sequence[str]) -> None:
+        self.file, self.classes, self.numbers = Path(file), (), {}
+        check_classes(classes)
+        if os.path.isdir(self.file):
+            raise LedgerError(f"{self.file} is a folder; give a file in it, such as labels.db")
+        if not os.path.isdir(self.file.parent):
+            raise LedgerError(f"there is no folder {self.file.parent}; make it, or give a file in another")
+        if not os.path.exists(self.file):
+            check_new_classes(classes)
+        self._lock, self._checked = threading.RLock(), -1
+        with contextlib.suppress(OSError):  # what it means, SQLite finds out
+            # What people say about their images is nobody else's: whoever shares a ledger opens it to others.
+            os.close(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+        with self._errors_as_sentences():
+            self._db = sqlite3.connect(self.file, timeout=0, isolation_level=None, check_same_thread=False)
+            try:
+                self._open(tuple(classes))
+            except BaseException:
+                self._db.close()
+                raise
+
+    def today(self, label: str | None) -> str | None:
+        """The name that the class has now which once had this one; any other label as it is."""
+        return self.classes[self.numbers[label]] if label in self.numbers else label
+
+    def close(self) -> None:
+        """Close the file."""
+        with self._lock:
+            self._db.close()
+
+    @contextlib.contextmanager
+    def transaction(self, write: bool = False) -> Iterator[None]:
+        """All that happens within is on disk afterwards, or nothing of it if anything goes wrong.
+
+        One thread at a time. `classes` has those that other processes have added, too. Raises LedgerError in
+        place of SQLite's errors.
+        """
+        with self._errors_as_sentences():
+            try:
+                if self._db.in_transaction:  # Ctrl-C came between two lines, or twice
+                    self._db.execute("rollback")
+                # Only the first thing that is read and the commit can find the file locked.
+                self._execute_when_free("begin immediate" if write else "begin", "pragma user_version")
+                if self._read_classes() == 1 and write:
+                    self._execute(*FROM_1)
+                    self._read_classes()
+                yield
+                self._execute_when_free("commit")
+            except BaseException:
+                with contextlib.suppress(sqlite3.Error):  # SQLite may have rolled back by itself
+                    self._db.execute("rollback")
+                raise
+
+    def _execute_when_free(self, *statements: str) -> None:
+        """Execute statements, waiting for other processes to let go of the file.
+
+        SQLite's own wait asks ever less often: against a process that writes without a pause it never wins.
+        """
+        deadline = time.monotonic() + BUSY_SECONDS
+        for statement in statements:
+            while True:
+                try:
+                    self._db.execute(statement).fetchall()
+                    break
+                except sqlite3.OperationalError as problem:
+                    if problem.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                        raise
+                time.sleep(0.001)
+
+    @contextlib.contextmanager
+    def _errors_as_sentences(self) -> Iterator[None]:
+        """One thread at a time, with SQLite's errors as LedgerErrors that say what to do."""
+        with self._lock:
+            try:
+                yield
+            except sqlite3.Error as problem:
+                code, reason = getattr(problem, "sqlite_errorcode", 0), str(problem)
+                if "closed database" in reason:
+                    reason = "it has been closed; open the ledger anew"
+                reason = ADVICE.get(code) or ADVICE.get(code & 0xFF) or reason
+                raise LedgerError(f"{self.file} cannot be used: {reason}") from None
+
+    def _open(self, classes: tuple[str, ...]) -> None:
+        """Make the file a ledger if it is empty; check that it is one, and of these classes."""
+        # Without a write-ahead log there is one file at rest. "Extra" waits until the journal is gone from
+        # its folder, too: a power cut that brought it back would take back the last label.
+        pragmas = "journal_mode = delete", "synchronous = extra", "fullfsync = on", "cache_spill = off"
+        # Nothing is written to the file before the commit, which is where a transaction waits for readers.
+        self._execute_when_free(*(f"pragma {pragma}" for pragma in pragmas))
+        with self.transaction():
+            self._check_given(classes)
+            if self.classes and len(classes) <= len(self.classes):
+                return  # nothing to write, perhaps where nothing can be written
+        with self.transaction(write=True):  # another process may have been quicker
+            self._check_given(classes)
+            new = list(enumerate(classes))[len(self.classes) :]
+            if new:
+                check_new_classes(classes)
+            self._execute(*(() if self.classes else (*SCHEMA, *STAMP)))
+            self._db.executemany("insert into class (number, name) values (?, ?)", new)
+
+    def _check_given(self, classes: tuple[str, ...]) -> None:
+        """Raise LedgerError unless these are the classes, by any name, and perhaps more."""
+        for k, name in enumerate(self.classes):
+            known = self.numbers.get(self.today(classes[k]) if k < len(classes) else name) == k
+            if k >= len(classes):  # one that people added while they labelled need not be given
+                added = "select 1 from event where action = ? and image = ?"
+                known = self._db.execute(added, (NAMED, f"class {k}")).fetchone()
+            if not known:
+                raise LedgerError(
+                    f"{self.file} has {name!r} as class {k}, which differs from the classes given; "
+                    f"give {', '.join(map(repr, self.classes))}, then new ones, or another ledger file"
+                )
+
+    def _execute(self, *statements: str) -> None:
+        for statement in statements:
+            self._db.execute(statement)
+
+    def _read_classes(self) -> int:
+        """Take in the classes, none of an empty file; return its version. LedgerError if it is no ledger."""
+        version = version_of(self._db, self.file)
+        if version:
+            (schema,) = self._db.execute("pragma schema_version").fetchone()
+            if schema != self._checked:
+                check(self._db, version, self.file)
+                self._checked = schema
+        self.classes, self.numbers = names_of(self._db) if version else ((), {})
+        return version

@@ -1,0 +1,146 @@
+"""Tables in .csv and .parquet files, from and for other programs: text as it was, and nothing that runs."""
+
+import csv
+import io
+import re
+from datetime import datetime
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from alhelpers.files import draft_of
+from alhelpers.labelling.events import LedgerError
+
+# What a spreadsheet takes for a formula, and where: at the beginning of a cell, which may be within ours,
+# since Excel divides at another separator where the comma is the decimal mark.
+_BEGINS, _RUNS = r'(^|[,;|\t\r\n"])( *)', "(?='*[=+\\-@\t\r\n＝＋－＠])"
+_TO_QUOTE, _QUOTED = re.compile(_BEGINS + _RUNS), re.compile(f"{_BEGINS}'{_RUNS}")
+_NO_TEXT = {
+    b"PK": "an Excel workbook or another zip file; save it as “CSV UTF-8”",
+    b"\xd0\xcf\x11\xe0": "an old Excel workbook; save it as “CSV UTF-8”",
+    b"PAR1": "a Parquet file; give it a name that ends in .parquet",
+    b"\x1f\x8b": "compressed; unpack it first",
+}
+
+
+def quoted(text: str) -> str:
+    """Text with an apostrophe where a spreadsheet would take what follows for a formula."""
+    return _TO_QUOTE.sub(r"\1\2'", text)
+
+
+def unquoted(text: str) -> str:
+    """The text that `quoted` was given."""
+    return _QUOTED.sub(r"\1\2", text)
+
+
+def write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
+    """Write rows to a .csv or .parquet file, whole or not at all.
+
+    In a .csv file text that a spreadsheet would run begins with an apostrophe. Raises LedgerError if it
+    cannot be written.
+    """
+    pyarrow = _pyarrow(path)
+    try:
+        with draft_of(path) as draft:
+            if pyarrow:
+                types = dict.fromkeys(("id", "round", "milliseconds", "undoes"), pyarrow.int64())
+                types |= {"when": pyarrow.timestamp("ms", "UTC"), "confidence": pyarrow.float64()}
+                schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in columns])
+                if "when" in columns:
+                    rows = [row | {"when": datetime.fromisoformat(row["when"])} for row in rows]
+                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), draft)
+            else:
+                with draft.open("w", newline="", encoding="utf-8") as file:
+                    table = csv.writer(file)
+                    table.writerow(columns)
+                    for row in rows:
+                        cells = (row[name] for name in columns)
+                        table.writerow([quoted(cell) if isinstance(cell, str) else cell for cell in cells])
+    except OSError as problem:
+        reason = problem.strerror or problem
+        raise LedgerError(f"cannot write {path}: {reason}; give another place, the ledger is safe") from None
+
+
+def read_table(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
+    """The columns and rows of a .csv, .tsv, .txt or .parquet file; None for what is empty.
+
+    Text may be UTF-8, UTF-16 as Excel writes it, or Windows' Western code page; cells may be divided by
+    commas, semicolons or tabs: whichever the first line has. Names of columns come in small letters.
+
+    Raises LedgerError if the file cannot be read, has two columns of one name, or rows of another length.
+    """
+    pyarrow = None if path.suffix.lower() in (".tsv", ".txt") else _pyarrow(path)
+    try:
+        if pyarrow:
+            table = pyarrow.parquet.ParquetFile(path).read()
+            for k, column in enumerate(table.schema):
+                if pyarrow.types.is_timestamp(column.type):  # Python has no nanoseconds
+                    moments = table.column(k).cast(pyarrow.timestamp("ms", "UTC"), safe=False)
+                    table = table.set_column(k, column.name, moments)
+            header, lines = table.column_names, zip(*table.to_pydict().values(), strict=True)
+            lines = [[None if cell != cell else cell for cell in line] for line in lines]  # NaN
+        else:
+            header, lines = _cells(path.read_bytes())
+        header = [name.strip().lower() for name in header]
+        if twice := [name for k, name in enumerate(header) if name and name in header[:k]]:
+            raise ValueError(f"it has the column {twice[0]!r} twice")
+        return header, [dict(zip(header, line, strict=True)) for line in lines]
+    except (OSError, ValueError, RuntimeError, csv.Error) as problem:
+        reason = getattr(problem, "strerror", None) or str(problem).partition("\n")[0]
+        raise LedgerError(f"cannot read {path}: {reason}; nothing was imported") from None
+
+
+def _cells(content: bytes) -> tuple[list[str], list[list[str | None]]]:
+    """The header and the rows of a .csv file; None for what is empty. Raises ValueError or csv.Error."""
+    for beginning, what in _NO_TEXT.items():
+        if content.startswith(beginning):
+            raise ValueError(f"it is {what}")
+    text = _text(content)
+    first, _, rest = text.partition("\n")
+    if named := re.fullmatch(r"sep=(.)\s*", first):  # Excel's own
+        divider, text = named[1], rest
+    else:  # whichever there is most of; a comma if there is none
+        divider = max(",;\t", key=first.count)
+    header, *lines = list(csv.reader(io.StringIO(text, ""), delimiter=divider, strict=True)) or [[]]
+    rows = []
+    for number, line in enumerate((line for line in lines if any(line)), 1):
+        if len(line) < len(header) or any(line[len(header) :]):
+            raise ValueError(f"data row {number} has {len(line)} cells, the header {len(header)}")
+        rows.append([unquoted(cell) or None for cell in line[: len(header)]])
+    return header, rows
+
+
+def _text(content: bytes) -> str:
+    if content.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return content.decode("utf-16")
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        try:
+            text = content.decode("cp1252")
+        except UnicodeDecodeError:
+            raise ValueError(
+                "its text is neither UTF-8 nor Windows' code page 1252; save it as UTF-8"
+            ) from None
+    if "\0" in text:
+        raise ValueError("it is no text; save it as “CSV UTF-8”")
+    return text
+
+
+def _pyarrow(path: Path) -> ModuleType | None:
+    """PyArrow for the name of a Parquet file, None for that of a CSV file. Raises LedgerError for another."""
+    if path.suffix.lower() == ".csv":
+        return None
+    if path.suffix.lower() != ".parquet":
+        raise LedgerError(
+            f"{path} is neither .csv nor .parquet; give a name that ends in one of them (Excel "
+            "saves a workbook as “CSV UTF-8”)"
+        )
+    try:
+        import pyarrow
+        import pyarrow.parquet
+    except ImportError:
+        raise LedgerError(
+            f"{path} needs PyArrow, which is missing; run `pip install -e '.[label]'`, or give a .csv name"
+        ) from None
+    return pyarrow

@@ -1,0 +1,196 @@
+"""A ledger believes no file that another program has altered, and its file is its owner's."""
+
+import hashlib
+import os
+import sqlite3
+import stat
+import sys
+
+import pytest
+
+from alhelpers.labelling.events import GUESS, LABEL, SKIP, UNSURE, LedgerError, Look
+from alhelpers.labelling.ledger import Ledger
+
+IMAGES = [hashlib.sha256(bytes([k])).hexdigest() for k in range(200)]
+A, B, C = IMAGES[:3]
+CLASSES = ["cat", "dog"]
+STAYS = "create trigger event_stays before delete on event begin select raise(abort, 'events never go'); end"
+
+
+@pytest.fixture
+def file(tmp_path):
+    """A ledger of four events."""
+    path = tmp_path / "labels.db"
+    with Ledger(path, CLASSES) as ledger:
+        ledger.record(Look("ann"), A, LABEL, "cat", milliseconds=900)
+        ledger.record(Look("ann"), B, SKIP)
+        ledger.record(Look("bob"), B, UNSURE)
+        ledger.undo(Look("bob"))
+        ledger.claim(Look("ann", [C], "tab"))
+    return path
+
+
+def altered(file, *statements):
+    with sqlite3.connect(file) as raw:
+        for statement in statements:
+            raw.execute(statement)
+    raw.close()
+
+
+def use(file):
+    """Everything that reads what the file holds."""
+    with Ledger(file, CLASSES, [A]) as ledger:
+        ledger.claim(Look("bob", [A, B, C], "other tab"))
+        ledger.counts(), ledger.minutes(), ledger.seconds_per_label(), ledger.labels_of("ann")
+        ledger.export_history(file.parent / "history.csv")
+
+
+@pytest.mark.parametrize(
+    "statements",
+    [
+        ["drop trigger event_kept"],
+        ["drop trigger event_stays"],
+        ["drop table claim"],
+        ["alter table event add column note text"],
+        ["create trigger more after insert on event begin update claim set who = 'eve'; end"],
+        ["create view more as select * from event"],
+        ["create table more (x)"],
+        ["create index more on event (who)"],
+        ["drop trigger event_stays", STAYS.replace("abort", "ignore").replace(", 'events never go'", "")],
+        ["drop trigger event_stays", "delete from event where id = 2", STAYS],
+        ["pragma writable_schema = 1",
+         "update sqlite_master set sql = replace(sql, '''skip'', ', '''skip'', ''note'', ')"],
+    ],
+)  # fmt: skip
+def test_altered_tables_triggers_and_missing_events_are_refused(file, statements):
+    altered(file, *statements)
+    before = file.read_bytes()
+    with pytest.raises(LedgerError, match=r"labels\.db has .* altered it; put a copy back, or") as error:
+        Ledger(file, CLASSES)
+    assert "\n" not in str(error.value)
+    assert file.read_bytes() == before
+
+
+def event(**values):
+    """A statement that adds an event which is sound but for these values."""
+    kept = {
+        "image": f"'{B}'", "action": "'label'", "label": "'cat'", "who": "'bob'",
+        "at": "'2026-01-31T12:00:00.000+00:00'", "round": "1", "milliseconds": "5", "undoes": "null",
+    } | values  # fmt: skip
+    return f"insert into event values (null, {', '.join(kept.values())})"
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        {"label": "'cow'"},
+        {"label": "x'63'"},
+        {"image": "'photo.png'"},
+        {"image": "7"},
+        {"who": "''"},
+        {"who": "x'ff'"},
+        {"at": "'yesterday'"},
+        {"round": "'first'"},
+        {"milliseconds": "'soon'"},
+        {"action": "'undo'", "label": "null", "undoes": "1"},
+        {"action": "'undo'", "label": "null", "undoes": "99", "who": "'ann'"},
+    ],
+)
+def test_an_event_that_no_ledger_records_is_named(file, values):
+    altered(file, event())
+    use(file)
+    altered(file, event(**values))
+    with pytest.raises(LedgerError, match=r"event 6\b.* altered it; put a copy back") as error:
+        use(file)
+    assert "\n" not in str(error.value)
+
+
+def test_what_others_do_to_an_open_ledger_is_noticed(file):
+    with Ledger(file, CLASSES) as ledger:
+        altered(file, "analyze")
+        ledger.record(Look("ann"), C, LABEL, "cat")  # SQLite's own statistics harm nobody
+        altered(file, "update claim set until = 'soon'")
+        ledger.claim(Look("bob", [B], "other tab"))
+        altered(file, "drop trigger event_kept")
+        with pytest.raises(LedgerError, match="'event_kept'"):
+            ledger.answers([A])
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such modes")
+def test_a_new_ledger_is_its_owner_s_and_an_opened_one_stays_as_it_is(tmp_path):
+    before = os.umask(0)
+    try:
+        Ledger(tmp_path / "labels.db", CLASSES).close()
+        assert stat.S_IMODE((tmp_path / "labels.db").stat().st_mode) == 0o600
+        (tmp_path / "labels.db").chmod(0o660)
+        Ledger(tmp_path / "labels.db", CLASSES).close()
+        assert stat.S_IMODE((tmp_path / "labels.db").stat().st_mode) == 0o660
+    finally:
+        os.umask(before)
+
+
+# --- Names ---
+
+
+def test_names_of_people_that_look_alike_are_refused_and_blanks_do_not_count(file):
+    with Ledger(file, CLASSES) as ledger:
+        ledger.record(Look(" ann "), B, LABEL, "dog")
+        assert ledger.labellers() == ["ann"]
+        for act in (
+            lambda: ledger.record(Look("Ann"), C, LABEL, "dog"),
+            lambda: ledger.note_guess(Look("ANN"), C),
+            lambda: ledger.check_person("a\u200bnn"),
+        ):
+            with pytest.raises(LedgerError, match="answers by 'ann'; give that spelling, or another name"):
+                act()
+        ledger.record(Look("anna"), C, LABEL, "dog")
+        assert ledger.labellers() == ["ann", "anna"]
+        assert GUESS not in [each.action for each in ledger.events()]
+
+
+@pytest.mark.parametrize("two", [["Cat", "cat"], ["cat", "cat "], ["café", "cafe\u0301"], ["a b", "a  b"]])
+def test_classes_that_look_alike_are_refused_in_a_new_ledger(tmp_path, two):
+    with pytest.raises(LedgerError, match="look alike; give one, or another name"):
+        Ledger(tmp_path / "labels.db", two)
+    assert not list(tmp_path.iterdir())
+    Ledger(tmp_path / "labels.db", ["a", "A"]).close()
+
+
+# --- Size ---
+
+
+def steps_of_a_click(path, n):
+    """Python's and SQLite's steps when, after n answers, one is given and taken back and progress is told."""
+    digests = [hashlib.sha256(f"{n} {k}".encode()).hexdigest() for k in range(n)]
+    with Ledger(path, CLASSES) as ledger:
+        row = event(image="?", who="?", milliseconds="?")
+        with ledger._record.transaction(write=True):
+            people = ("ann", "bob")
+            many = ((digest, people[k % 2], k % 700) for k, digest in enumerate(digests))
+            ledger._record._db.executemany(row, many)
+        look = Look("ann", IMAGES[:10], "tab")
+        ledger.claim(look)
+        steps = 0
+
+        def count(*_):
+            nonlocal steps
+            steps += 1
+
+        ledger._record._db.set_progress_handler(count, 1)
+        sys.setprofile(count)
+        try:
+            ledger.record(look, A, LABEL, "dog", milliseconds=800)
+            ledger.counts()
+            ledger.seconds_per_label("ann")
+            ledger.waiting(look)
+            ledger.undo(look)
+        finally:
+            sys.setprofile(None)
+            ledger._record._db.set_progress_handler(None, 1)
+        assert ledger.counts() == {"cat": n, "dog": 0, None: 0}
+        return steps
+
+
+def test_a_click_takes_no_longer_in_a_large_ledger(tmp_path):
+    small, large = (steps_of_a_click(tmp_path / f"{n}.db", n) for n in (100, 10_000))
+    assert large <= 1.1 * small
