@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from alhelpers import queries
-from alhelpers.data import CANNOT_TELL, Dataset, check_inputs, scale
+from alhelpers.data import CANNOT_TELL, Dataset, check_images, scale
 from alhelpers.errors import check_count
 from alhelpers.models import Model, make_model
 from alhelpers.tables import Table
@@ -225,7 +225,7 @@ class ActiveLearner:
 
         Raises ValueError if x is no array of such images.
         """
-        check_inputs("x", x)
+        check_images("x", x, rows=True)
         if x.shape[1:] != self.data.x_pool.shape[1:]:
             raise ValueError(f"x holds {x.shape[1:]} images and the pool {self.data.x_pool.shape[1:]} ones")
         return self.model.predict_proba(scale(x)[:, self._pixels]).argmax(axis=1)
