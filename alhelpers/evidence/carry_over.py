@@ -174,5 +174,5 @@ EXPERIMENTS = {
     "mix": mix,
     "hard slips": hard_slips,
 }
-FEWER = {"carry-over tuning": 10, "greedy oracle": 20, "rare class": 50, "mix": 30, "hard slips": 50}
+FEWER = {"carry-over tuning": 10, "greedy oracle": 10, "rare class": 40, "mix": 20, "hard slips": 30}
 """Experiments of fewer draws, because of what they cost."""
