@@ -4,12 +4,15 @@ Names are loaded on first use, so a notebook that only looks at digits never wai
 """
 
 import importlib
+import logging
 from typing import TYPE_CHECKING
 
 # Not on first use: the module of the same name would take its place.
 from alhelpers.progress import progress
 
 __version__ = "0.1.0"
+# Where the home cannot be written to, matplotlib says so: to be seen in `alhelpers doctor`, not in notebooks.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 _HOME = {
     "ActiveLearner": "learner",

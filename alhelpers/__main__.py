@@ -1,6 +1,10 @@
 """`python -m alhelpers`."""
 
+import os
 import sys
+
+if sys.path[0] == os.getcwd():  # `-m` puts this folder first, and a file in it may be called random.py
+    sys.path.append(sys.path.pop(0))
 
 from alhelpers.cli import main
 

@@ -36,6 +36,9 @@ def _command(name: str, *arguments: tuple) -> Callable:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0 for success, 1 if something failed, 2 for a wrong call."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # no work is lost to a letter that this terminal lacks
+            stream.reconfigure(errors="replace")
     parser = argparse.ArgumentParser(prog="alhelpers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (function, its_arguments) in _COMMANDS.items():
@@ -117,6 +120,8 @@ def _refresh_notebooks(options: argparse.Namespace) -> int:
         help="a list (batch_size=5,10,20) or a range (seed=0:20 is 0 to 19); can be given more than once",
     ),
     _argument("--grid", type=Path, help="a YAML file of names and values, beside -p"),
+    _argument("--zip", action="store_true", help="pair the values, first with first"),
+    _argument("--skip-impossible", action="store_true", help="leave out what the notebook would refuse"),
     _argument("--out", type=Path, required=True, help="folder for the runs and their results"),
     _argument("--dry-run", action="store_true", help="print the plan and run nothing"),
     _argument("--rerun-failed", action="store_true", help="do runs that failed again"),
@@ -141,23 +146,8 @@ def _sweep_notebook(options: argparse.Namespace) -> int:
             "install what is missing with: pip install -e '.[sweep]'"
         )
     from alhelpers.running import terminal
-    from alhelpers.running.plan import SweepError, make_plan, parse_assignments, read_grid
-    from alhelpers.running.store import Store
 
-    if options.jobs and options.scheduler:
-        raise SweepError("--jobs is for this machine; with --scheduler the workers' threads decide")
-    grid = parse_assignments(options.assignments)
-    from_file = read_grid(options.grid) if options.grid else {}
-    for name in grid.keys() & from_file.keys():
-        raise SweepError(f"{name} is given by -p and by {options.grid}; keep one of them")
-    plan, store = make_plan(options.notebook, from_file | grid), Store(options.out)
-    if options.dry_run:
-        terminal.print_plan(plan, store, options.rerun_failed)
-        return 0
-    with store:
-        return terminal.sweep(
-            plan, store, options.scheduler, options.jobs, options.rerun_failed, options.timeout
-        )
+    return terminal.plan_and_sweep(options)
 
 
 @_command("exact", _out("build/exact"))

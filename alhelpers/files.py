@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import secrets
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ SHIPPED = "SHA256SUMS"
 @contextmanager
 def draft_of(path: Path) -> Iterator[Path]:
     """A path to write a file at, which is then renamed to `path`; if anything fails, nothing remains."""
-    draft = path.with_name(f".{path.name}.partial")
+    draft = path.with_name(f".{path.name}.{secrets.token_hex(4)}.partial")  # two may write at the same time
     try:
         yield draft
         with draft.open("rb+") as file:

@@ -24,6 +24,7 @@ def _natural(name: str) -> list:
 
 def labels_as_numbers(labels: list, classes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels as indices into classes, int64 of shape (n,), and the classes."""
+    labels = [_whole(label) for label in labels]
     given = [label for label in labels if not (label is None or label == -1)]
     numbers = all(isinstance(label, Integral) and not isinstance(label, bool) for label in given)
     if not numbers and (odd := [label for label in given if not isinstance(label, str)]):
@@ -75,3 +76,10 @@ def check_alike(what: str, names: Iterable[str]) -> None:
     """Raise ImagesError if two of these names look alike."""
     if alike := twins(sorted(names)):
         raise ImagesError(f"the {what} {alike[0]!r} and {alike[1]!r} look alike; rename one of them")
+
+
+def _whole(label: object) -> object:
+    """A label as pandas means it, which makes 1.0 of 1 where others are missing, and NaN of those."""
+    if not isinstance(label, float):
+        return label
+    return None if label != label else int(label) if label.is_integer() else label

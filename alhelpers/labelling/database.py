@@ -109,7 +109,12 @@ class Database:
                 code, reason = getattr(problem, "sqlite_errorcode", 0), str(problem)
                 if "closed database" in reason:
                     reason = "it has been closed; open the ledger anew"
+                if "decode to UTF-8" in reason:
+                    code = sqlite3.SQLITE_CORRUPT
                 reason = ADVICE.get(code) or ADVICE.get(code & 0xFF) or reason
+                raise LedgerError(f"{self.file} cannot be used: {reason}") from None
+            except UnicodeDecodeError:  # of what SQLite wanted to say about a damaged file
+                reason = ADVICE[sqlite3.SQLITE_CORRUPT]
                 raise LedgerError(f"{self.file} cannot be used: {reason}") from None
 
     def _open(self, classes: tuple[str, ...]) -> None:
@@ -134,8 +139,9 @@ class Database:
     def _check_given(self, classes: tuple[str, ...]) -> None:
         """Raise LedgerError unless these are the classes, by any name, and perhaps more."""
         for k, name in enumerate(self.classes):
-            known = self.numbers.get(self.today(classes[k]) if k < len(classes) else name) == k
-            if k >= len(classes):  # one that people added while they labelled need not be given
+            if k < len(classes):
+                known = self.numbers.get(classes[k]) == k
+            else:  # one that people added while they labelled need not be given
                 added = "select 1 from event where action = ? and image = ?"
                 known = self._db.execute(added, (NAMED, f"class {k}")).fetchone()
             if not known:

@@ -75,6 +75,10 @@ def import_rows(
     for column in (which, "label"):
         if column not in header:
             raise LedgerError(f"{path} has no column {column!r} among {header}; call the right one so")
+    if {"action", "undoes"} <= set(header):
+        raise LedgerError(
+            f"{path} is a whole history, with what was skipped or taken back; give a file that `export` wrote"
+        )
     files = Files(images)
     added, first_row = 0, {}
     for number, row in enumerate(rows, 1):
@@ -139,7 +143,7 @@ class Files:
         if found:
             raise LedgerError(f"{len(found)} images are called {image!r}; give their paths below the folder")
         try:
-            return check_digest(image)
+            return check_digest(text)
         except LedgerError:
             example = "`images=` to look names up"
             if self._exact:
@@ -157,6 +161,8 @@ def _label(label: object, classes: tuple[str, ...]) -> str | None:
     text = "" if label is None else str(label)
     if not text.strip():
         return None
+    if text in classes:
+        return text
     number = _number(text)  # pandas makes 1.0 of "1", and Excel 7 of "007"
     alike = [name for name in classes if number is not None and _number(name) == number]
     return matching(text, classes) or (alike[0] if len(alike) == 1 else text)

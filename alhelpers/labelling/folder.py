@@ -39,7 +39,7 @@ def find_images(folder: Path, follow_links: bool) -> Found:
 
     def leads_out(path: str) -> bool:
         real = os.path.realpath(path)
-        is_out = not follow_links and os.path.lexists(real) and os.path.commonpath([home, real]) != home
+        is_out = not (follow_links or Path(real).is_relative_to(home)) and os.path.lexists(real)
         out.extend([_name_below(path, root)] * is_out)
         return is_out
 
@@ -67,9 +67,7 @@ def find_images(folder: Path, follow_links: bool) -> Found:
     notes = [f"not read: {_counted(others)}"] * bool(others)
     notes += [f"not read: {hidden:,} hidden, with a dot before the name"] * bool(hidden)
     if out:
-        notes.append(
-            f"links out of the folder not followed: {len(out):,} ({listed(out)}); follow_links=True does"
-        )
+        notes.append(f"not followed: {counted(out, 'link')} out of the folder; follow_links=True does")
     named = sorted((_name_below(path, root), path) for path in paths)
     broken = sorted((_name_below(problem.filename, root), reason(problem)) for problem in unreadable)
     if not named:
@@ -114,13 +112,15 @@ def labels_of(
     none = sorted(top for top, name in meant.items() if name is None)
     if none:
         n = sum(count[top] for top in none)
-        notes.append(f"no label from sub-folders that are none of the classes: {files(n)} in {listed(none)}")
+        notes.append(
+            f"no label from sub-folders that are none of the classes: {some(n, 'file')} in {listed(none)}"
+        )
     return [None if top is None else meant[top] for top in given], notes
 
 
-def files(n: int) -> str:
-    """That many files."""
-    return f"{n:,} file{'s' * (n != 1)}"
+def some(n: int, what: str) -> str:
+    """That many, such as "1 file" or "2 files"."""
+    return f"{n:,} {what}{'s' * (n != 1)}"
 
 
 def listed(names: Sequence[str]) -> str:
@@ -128,9 +128,9 @@ def listed(names: Sequence[str]) -> str:
     return ", ".join(f"{name!r:.80}" for name in names[:3]) + " …" * (len(names) > 3)
 
 
-def counted(names: Sequence[str]) -> str:
+def counted(names: Sequence[str], what: str = "file") -> str:
     """Files in words: how many, and the first three."""
-    return f"{files(len(names))} ({listed(names)})"
+    return f"{some(len(names), what)} ({listed(names)})"
 
 
 def _counted(others: Counter[str]) -> str:

@@ -6,7 +6,7 @@ import io
 import os
 import zipfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from numbers import Integral
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from PIL import Image
 
 from alhelpers.data import check_images
 from alhelpers.labelling.classes import ImagesError, check_classes, labels_as_numbers
-from alhelpers.labelling.folder import Found, counted, find_images, labels_of, listed
+from alhelpers.labelling.folder import Found, counted, find_images, labels_of, listed, some
 from alhelpers.labelling.pictures import fit_into_frame, is_narrow, read_picture, reason, without_warnings
 from alhelpers.progress import progress
 
@@ -225,8 +225,10 @@ def load_images(
         return _from_files(path, found, known, classes, frame or (SIDE, SIDE), bool(colour), stretch)
     if path.suffix.lower() != ".npz" or not os.path.isfile(path):
         raise ImagesError(f"{str(path)!r} is no folder and no .npz file; give one of these, or an array")
-    x, y = _read_npz(path)
-    return _from_array(x, frame, colour, y if labels is None else labels, classes)
+    x, y, others = _read_npz(path)
+    images = _from_array(x, frame, colour, y if labels is None else labels, classes)
+    left_out = [f"not read from the file: {listed(others)}"] * bool(others)
+    return replace(images, notes=(*left_out, *images.notes))
 
 
 def _from_files(
@@ -278,12 +280,12 @@ def _about_equal_ones(
     torn = [list(said.items())[:2] for said in labels.values() if len(said) > 1]
     notes = []
     if again:
-        shown = listed([names[i] for i in again])
-        notes.append(f"the same as another, and asked about once: {len(again):,} images ({shown})")
+        shown = counted([names[i] for i in again], "image")
+        notes.append(f"the same as another, and asked about once: {shown}")
     if torn:
         (k, i), (other, j) = torn[0]
-        example = f"{names[i]!r} is {classes[k]!r} and {names[j]!r} is {classes[other]!r}"
-        notes.append(f"LABELS IN CONFLICT: {len(torn):,} images are there with two labels, such as {example}")
+        example = f"{names[i]!r} is {classes[k]!r}, and {names[j]!r}, the same image, is {classes[other]!r}"
+        notes.append(f"LABELS IN CONFLICT for {some(len(torn), 'image')}: {example}")
     return notes
 
 
@@ -323,22 +325,20 @@ def _from_array(
     notes = []
     if dim:
         few = "grey levels fill less than a quarter of 0 to 255, and may look black"
-        notes.append(f"{few}: {len(dim):,} images ({listed(dim)})")
+        notes.append(f"{few}: {counted(dim, 'image')}")
     notes += _about_equal_ones(names, digests, known, classes)
     return Images(x, names, digests, known, classes, tuple(originals), notes=tuple(notes))
 
 
-def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """The images and, if there are any, the labels in a .npz file."""
+def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
+    """The images in a .npz file, the labels if there are any, and the names of what else is in it."""
     try:
         if not zipfile.is_zipfile(path):  # NumPy would suggest to unpickle whatever it is
             raise ValueError("it is damaged or something else")
         with np.load(path, allow_pickle=False) as archive:
             names = archive.files
-            x, y = (
-                next((archive[n] for n in pair if n in names), None)
-                for pair in (("x", "images"), ("y", "labels"))
-            )
+            read = [next((n for n in pair if n in names), "") for pair in (("x", "images"), ("y", "labels"))]
+            x, y = (archive[name] if name else None for name in read)
     except Exception as problem:  # of any type: zipfile and NumPy have several each
         raise ImagesError(f"{str(path)!r} cannot be read as a .npz file: {reason(problem)}") from None
     if x is None:
@@ -346,7 +346,7 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
             f"{str(path)!r} holds {', '.join(map(repr, names)) or 'nothing'}; "
             "name the images 'x' and their labels, if known, 'y'"
         )
-    return x, y
+    return x, y, [name for name in names if name not in read]
 
 
 def _check_size(size: int | tuple[int, int]) -> tuple[int, int]:

@@ -2,6 +2,7 @@
 
 import unicodedata
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 
 
 def clean(name: str) -> str:
@@ -9,6 +10,7 @@ def clean(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
+@lru_cache(maxsize=4096)
 def fold(name: str) -> str:
     """What is equal for names that look alike, whatever their capitals, blanks and invisible characters."""
     text = unicodedata.normalize("NFKC", name)

@@ -131,7 +131,10 @@ class PoolOracle:
         chosen = has_label & (imported | (rounds == 0))
         if not chosen.any():
             # What this loop asks now, and nothing else, has answers of this round; all of it, if it went on.
-            here, asked = len(learner.history) + 1, np.arange(len(rounds)) < n
+            here, n_asked = len(learner.history) + 1, n
+            while n_asked < len(events) and all(events[:n_asked]) and not has_label[:n_asked].any():
+                n_asked += n  # nobody could tell any: the next ones are asked about before there is a fit
+            asked = np.arange(len(rounds)) < n_asked
             half = np.count_nonzero(rounds[asked] == here) < np.count_nonzero(asked) / 2
             if (rounds[~asked] == here).any() or ((rounds > here).any() and half):
                 chosen = has_label

@@ -2,6 +2,7 @@
 
 import contextlib
 import hashlib
+import logging
 import os
 import stat
 import warnings
@@ -17,6 +18,7 @@ EXTENSIONS = (
 )  # fmt: skip
 STRETCHED = "stretched to all grey levels, each by itself: {} whose levels fill less than a quarter of them"
 ON_BLACK = "laid on black: {} with light ink on a transparent ground"
+CLIPPED = "stretched, and a few bright pixels clipped: {} of which a thousandth is far brighter than the rest"
 OPAQUE = "shown without their transparency, which hides all of them: {}"
 FIRST = "only the first frame or page taken: {} with more than one"
 """What is said of files that are not seen just as they are."""
@@ -64,10 +66,16 @@ def reason(problem: Exception) -> str:
 
 @contextlib.contextmanager
 def without_warnings() -> Iterator[None]:
-    """Without the warnings that Pillow gives about files."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", module="PIL")
-        yield
+    """Without the warnings that Pillow gives about files, or has logged."""
+    log = logging.getLogger("PIL")
+    level = log.level
+    log.setLevel(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", module="PIL")
+            yield
+    finally:
+        log.setLevel(level)
 
 
 def fit_into_frame(image: Image.Image, frame: tuple[int, int], colour: bool) -> np.ndarray:
@@ -128,9 +136,14 @@ def _deep_as_grey(
     # A file does not say where white is: it is 65535 for whole numbers, mostly 1 or 255 for others.
     whites = (1, 255, 65535) if image.mode == "F" else (65535,)
     white = next((level for level in whites if low >= 0 and high <= level), None)
+    # Without the few pixels that are far brighter, such as a scale bar, or broken ones of a camera.
+    most = float(np.quantile(seen, 0.999, method="higher")) if len(seen) else 0.0
     if white is None or (stretch and is_narrow(low, high, white)):
         remarks.append(STRETCHED)
         white = None
+    elif stretch and is_narrow(low, most, white):
+        remarks.append(CLIPPED)
+        high, white = most, None
     grey = _scaled(levels, *((low, high) if white is None else (0, white)))
     alpha = Image.fromarray(np.where(clear, 0, 255).astype(np.uint8)) if clear.any() else None
     return Image.fromarray(grey), alpha

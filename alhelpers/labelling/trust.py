@@ -24,8 +24,10 @@ def check_schema(db: sqlite3.Connection, schema: Sequence[str], file: Path) -> N
     n, first, last = db.execute("select count(*), min(id), max(id) from event").fetchone()
     if n and (first, last) != (1, n):
         raise LedgerError(f"{file} has {n:,} events with ids from {first:,} to {last:,}: {ALTERED}")
-    if any(not isinstance(name, str) for (name,) in db.execute("select name from class")):
-        raise LedgerError(f"{file} has a class without a name: {ALTERED}")
+    rows = db.execute("select number, name from class").fetchall()
+    numbers = {number for number, _ in rows}
+    if numbers != set(range(len(numbers))) or not all(isinstance(name, str) for _, name in rows):
+        raise LedgerError(f"{file} has a class without a number or a name: {ALTERED}")
 
 
 def checked(event: Event, names: Collection[str], file: Path) -> Event:

@@ -189,6 +189,7 @@ function render({ model, el }) {
     frame.style.height = `${Math.min(most, fit * height) + 2}px`;
     image.style.width = `${fit * width * zoom}px`;
     image.classList.toggle("al-coarse", fit * zoom > 2); // few pixels are shown as such
+    frame.tabIndex = zoom > 1 ? 0 : -1; // then arrow keys scroll it
     image.style.filter = stretched ? stretch(image) : "";
     buttons.contrast.setAttribute("aria-pressed", String(stretched));
     frame.scrollLeft = (frame.scrollWidth - frame.clientWidth) / 2;
@@ -202,7 +203,11 @@ function render({ model, el }) {
   }
 
   image.addEventListener("load", look);
-  const resized = new ResizeObserver(look);
+  let width = 0;
+  const resized = new ResizeObserver(() => {
+    if (width !== root.clientWidth) look();
+    width = root.clientWidth;
+  });
   resized.observe(root);
 
   // ---- What the kernel says
@@ -314,6 +319,7 @@ function render({ model, el }) {
     active = performance.now();
     if (event.ctrlKey || event.altKey || event.metaKey) return;
     event.stopPropagation(); // JupyterLab has shortcuts for most letters and digits: d d deletes the cell
+    if (event.target === frame && event.key.startsWith("Arrow")) return;
     if (event.target.matches("input") || event.isComposing || event.keyCode === 229) return;
     if (event.repeat && ["Enter", " "].includes(event.key)) event.preventDefault(); // would press a button again
     const what = meaning(event, model.get("shortcuts"));
@@ -328,7 +334,7 @@ function render({ model, el }) {
   // A click anywhere in the widget lets the keys work, without a button keeping the focus on what is past.
   root.addEventListener("mousedown", (event) => event.stopPropagation());
   root.addEventListener("click", (event) => {
-    if (event.target.closest("button, input, summary, .al-log") === null) root.focus({ preventScroll: true });
+    if (event.target.closest("button, input, summary, .al-log, .al-frame[tabindex='0']") === null) root.focus({ preventScroll: true });
   });
   log.dataset.lmSuppressShortcuts = "true";
   model.on("msg:custom", receive);

@@ -17,6 +17,7 @@ from alhelpers.errors import UserError
 from alhelpers.files import atomic_write
 from alhelpers.learner import ActiveLearner, Fit, History
 from alhelpers.models import ENGINES, engine
+from alhelpers.running.notebooks import TIMEOUT
 
 WITH_FITS = ("03_ground_truth", "05_random_labeling", "06_active_learning", "07_auto_labeling")
 """Those whose outputs hold the fits that are compared."""
@@ -131,7 +132,10 @@ def check(notebooks: Path, out: Path) -> bool:
         command = [sys.executable, "-m", "alhelpers.running.exact", str(notebooks), str(out)]
         # A second thread of OpenBLAS is lost as soon as somebody else uses the core.
         env = {"OPENBLAS_NUM_THREADS": "1"} | os.environ | {"ALHELPERS_ENGINE": name}
-        equal.append(subprocess.run(command, env=env).returncode == 0)
+        try:
+            equal.append(subprocess.run(command, env=env, timeout=TIMEOUT).returncode == 0)
+        except subprocess.TimeoutExpired:
+            raise UserError(f"{name} has not done the fits within {TIMEOUT:g} s; try again") from None
     return all(equal)
 
 

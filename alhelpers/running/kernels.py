@@ -12,11 +12,13 @@ import importlib
 import json
 import os
 import select
+import shutil
 import signal
 import subprocess
 import sys
 import threading
 import weakref
+from pathlib import Path
 from typing import ClassVar
 
 from jupyter_client import AsyncKernelManager
@@ -37,9 +39,12 @@ _PRELOADED = [
 
 
 class ForkServer:
-    """A running fork server. Starts at the first request, and again should it have died."""
+    """A running fork server. Starts at the first request, and again should it have died.
 
-    command = (sys.executable, "-m", "alhelpers.running.kernels")
+    It looks for no modules in the caller's folder (-P), where a file may be called random.py.
+    """
+
+    command = (sys.executable, "-P", "-m", "alhelpers.running.kernels")
 
     def __init__(self) -> None:
         self.works = CAN_FORK
@@ -51,12 +56,14 @@ class ForkServer:
         with self._lock:
             self._ensure_started()
 
-    def fork(self, arguments: list[str], cwd: str, env: dict[str, str]) -> int:
+    def fork(self, arguments: list[str], cwd: str, env: dict[str, str], scratch: Path | None = None) -> int:
         """Fork a kernel with these command line arguments; return its process id.
 
-        Raises OSError if the fork server cannot be started.
+        The folder `scratch` is removed should this process be killed. Raises OSError if the fork server
+        cannot be started.
         """
-        request = json.dumps({"arguments": arguments, "cwd": cwd, "env": env}).encode() + b"\n"
+        request = {"arguments": arguments, "cwd": cwd, "env": env, "scratch": str(scratch or "")}
+        request = json.dumps(request).encode() + b"\n"
         with self._lock:
             for _ in range(2):  # it may have been killed since the last request
                 if ENDING.is_set():
@@ -107,23 +114,40 @@ class ForkedKernel:
     stdin = stdout = stderr = None
 
     def __init__(self, pid: int) -> None:
-        self.pid = pid
+        self.pid, self._file, self._ended = pid, None, False
+        try:
+            # Its number may go to another process, or stay in use where nobody asks for its exit code.
+            self._file = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._ended = True
+        except OSError:  # Linux before 5.3
+            pass
 
     def poll(self) -> int | None:
         """None while it runs; its exit code is the fork server's secret, so 0 afterwards."""
-        try:
-            os.kill(self.pid, 0)
-        except ProcessLookupError:
-            return 0
-        return None
+        if self._file is not None:
+            poll = select.poll()
+            poll.register(self._file, select.POLLIN)
+            self._ended = bool(poll.poll(0))
+        elif not self._ended:
+            try:
+                os.kill(self.pid, 0)
+            except ProcessLookupError:
+                self._ended = True
+        return 0 if self._ended else None
 
     def wait(self) -> int:
-        """Its exit code, once it has ended."""
+        """Its exit code, once it has ended; it is not looked at again."""
+        self._ended = True
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
         return 0
 
     def send_signal(self, number: int) -> None:
-        """Send it a signal."""
-        os.kill(self.pid, number)
+        """Send it a signal, if it still runs."""
+        if self.poll() is None:
+            os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once."""
@@ -146,7 +170,8 @@ class ForkProvisioner(LocalProvisioner):
         """Fork a kernel for the connection file that `cmd` names."""
         # cmd is `python -m ipykernel_launcher -f FILE …`.
         try:
-            self.pid = SERVER.fork(cmd[3:], str(kwargs.get("cwd") or os.getcwd()), kwargs["env"])
+            cwd = str(kwargs.get("cwd") or os.getcwd())
+            self.pid = SERVER.fork(cmd[3:], cwd, kwargs["env"], self.parent.scratch)
         except OSError:
             return await super().launch_kernel(cmd, **kwargs)
         self.process = ForkedKernel(self.pid)
@@ -155,12 +180,18 @@ class ForkProvisioner(LocalProvisioner):
 
 
 class TrackedKernelManager(AsyncKernelManager):
-    """Manages a kernel as its base class does; `end_kernels` finds it."""
+    """Manages a kernel as its base class does; `end_kernels` finds it.
+
+    Its connection file is where the caller says: the user's own folder may not be writable, and a killed
+    process would leave it there.
+    """
 
     known: ClassVar[weakref.WeakSet] = weakref.WeakSet()
+    file: ClassVar[Path]
+    scratch: ClassVar[Path | None]
 
     def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)
+        super().__init__(connection_file=str(self.file), **kwargs)
         self.known.add(self)
 
 
@@ -172,9 +203,15 @@ class ForkingKernelManager(TrackedKernelManager):
         self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "alhelpers-fork"}
 
 
-def kernel_manager_class() -> type[AsyncKernelManager]:
-    """The quickest class of kernel managers there is on this system."""
-    return ForkingKernelManager if SERVER.works else TrackedKernelManager
+def kernel_manager_class(
+    file: Path, scratch: Path | None = None, *, forked: bool = True
+) -> type[AsyncKernelManager]:
+    """A class of kernel managers, by default the quickest there is on this system.
+
+    `file` is its kernel's connection file; the folder `scratch` goes should this process be killed.
+    """
+    base = ForkingKernelManager if SERVER.works and forked else TrackedKernelManager
+    return type(base)(base.__name__, (base,), {"file": file, "scratch": scratch})
 
 
 def end_kernels() -> None:
@@ -192,8 +229,6 @@ def _serve() -> None:
     answers = os.dup(1)
     null = os.open(os.devnull, os.O_RDWR)
     os.dup2(null, 1)
-    if sys.path[0] == os.getcwd():
-        del sys.path[0]  # put there by `python -m`; a kernel has its own working directory there
     # As ipykernel sets it before a notebook can import matplotlib.
     os.environ["MPLBACKEND"] = "module://matplotlib_inline.backend_inline"
     # OpenBLAS starts its threads when it is loaded, and a process with threads cannot be forked.
@@ -209,17 +244,32 @@ def _serve() -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # kernels that end leave no zombie behind
     gc.collect()
     gc.freeze()
+    forked: list[tuple[ForkedKernel, str]] = []
     for line in sys.stdin:
+        request = json.loads(line)
+        scratch = request.pop("scratch")
         pid = os.fork()
         if not pid:
             os.close(answers)
             os.dup2(null, 0)
             os.dup2(null, 2)  # what it logs at its end, of interrupts; a notebook's own stderr is captured
-            _become_kernel(**json.loads(line))
+            for kernel, _ in forked:
+                kernel.wait()  # closes this copy's view of the others
+            _become_kernel(**request)
+        for kernel, _ in forked:
+            if kernel.poll() is not None:
+                kernel.wait()
+        forked = [each for each in forked if each[0].poll() is None or os.path.isdir(each[1])]
+        forked.append((ForkedKernel(pid), scratch))
         try:
             os.write(answers, b"%d\n" % pid)
         except BrokenPipeError:
-            return  # the process that asked is gone; the kernel will notice that this one is, too
+            break
+    # The process that asked is gone, and nobody else will put away what it had.
+    for kernel, scratch in forked:
+        if kernel.poll() is None:
+            os.killpg(kernel.pid, signal.SIGKILL)
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _become_kernel(arguments: list[str], cwd: str, env: dict[str, str]) -> None:
@@ -229,6 +279,7 @@ def _become_kernel(arguments: list[str], cwd: str, env: dict[str, str]) -> None:
     os.setsid()
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     os.chdir(cwd)
+    sys.path.insert(0, "")  # as a kernel has it that was not forked
     os.environ.update(env)
     sys.argv = ["ipykernel_launcher", *arguments]
     # Python seeds its own generator anew after a fork, NumPy does not.

@@ -1,10 +1,14 @@
 """Run the notebooks and collect what they show: executed notebooks, figures as PNG, one table of all fits."""
 
 import base64
+import contextlib
 import csv
+import json
 import math
 import os
 import re
+import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +23,7 @@ from nbformat import NotebookNode
 
 from alhelpers.errors import UserError
 from alhelpers.files import atomic_write, replacing
+from alhelpers.running import RESULT_MIME
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -70,6 +75,9 @@ def run_notebooks(
     name, most = Counter(notebook.stem for notebook in notebooks).most_common(1)[0]
     if most > 1:
         raise UserError(f"{most} notebooks are called {name}; give each a name of its own or run them apart")
+    for notebook in notebooks:
+        with contextlib.suppress(OSError, nbformat.reader.NotJSONError, nbformat.ValidationError):
+            check_kernel(notebook, nbformat.read(notebook, as_version=4))  # what is damaged fails by itself
     with replacing(out.resolve(), "history.csv") as fresh:
         (fresh / "figures").mkdir()
         outcomes = _in_parallel([(_execute_into, fresh, notebook) for notebook in notebooks], jobs, report)
@@ -83,6 +91,7 @@ def execute_notebook(
     parameters: dict[str, object],
     folder: Path,
     timeout: float = TIMEOUT,
+    scratch: Path | None = None,
 ) -> dict[str, object] | None:
     """Execute a notebook with papermill in a fresh kernel and write the executed one to `target`.
 
@@ -93,6 +102,7 @@ def execute_notebook(
     parameters : values for its parameters cell
     folder : the kernel's working directory
     timeout : seconds that all its cells together may take
+    scratch : a folder that goes with the kernel should this process be killed
 
     Returns
     -------
@@ -105,6 +115,7 @@ def execute_notebook(
     from alhelpers.running import kernels
 
     limit = _Limit(timeout)
+    connection = target.with_name(f".{target.stem}.kernel.json")
     try:
         papermill.execute_notebook(
             notebook,
@@ -119,7 +130,7 @@ def execute_notebook(
             resources={"metadata": {"path": str(folder)}},
             kernel_name="python3",
             extra_arguments=KERNEL_ARGUMENTS,
-            kernel_manager_class=kernels.kernel_manager_class(),
+            kernel_manager_class=kernels.kernel_manager_class(connection, scratch),
             shutdown_kernel="immediate",  # all it could say has been received
         )
     except papermill.PapermillExecutionError as problem:
@@ -128,8 +139,36 @@ def execute_notebook(
         if limit.is_over():
             message = f"the notebook took longer than its limit of {timeout:g} s"
             return failure("TimeoutError", message, limit.cells, limit.source)
-        return failure(type(problem).__name__, problem)
+        hint = "; `alhelpers doctor` may know why" if "Kernel died before" in str(problem) else ""
+        return failure(type(problem).__name__, f"{problem}{hint}")
+    finally:
+        connection.unlink(missing_ok=True)
     return None
+
+
+def check_kernel(path: Path, notebook: NotebookNode) -> None:
+    """Raise UserError unless a notebook is in Python and asks for the kernel of this environment, or none."""
+    spec = notebook.metadata.get("kernelspec", {})
+    language = spec.get("language") or notebook.metadata.get("language_info", {}).get("name") or "python"
+    if language.lower() != "python":
+        raise UserError(f"{path} is a notebook in {language}; only Python notebooks can be run")
+    name = spec.get("name") or "python3"
+    if name != "python3" and not _starts_this_python(name):
+        raise UserError(
+            f"{path} asks for the kernel {name} ({spec.get('display_name', 'no name')}), which is not this "
+            "environment's; choose Python 3 in the notebook, or run this in the environment of that kernel"
+        )
+
+
+def _starts_this_python(kernel: str) -> bool:
+    from jupyter_client.kernelspec import NoSuchKernel, get_kernel_spec
+
+    try:
+        program = get_kernel_spec(kernel).argv[0]
+    except (NoSuchKernel, OSError, ValueError, IndexError):
+        return False
+    # A bare name is this Python to Jupyter.
+    return program in ("python", "python3") or Path(program).parent == Path(sys.executable).parent
 
 
 class _Limit:
@@ -193,7 +232,9 @@ def refresh_notebooks(
 
     A notebook that fails keeps its old contents.
     """
-    outcomes = _in_parallel([(_refresh, notebook) for notebook in notebooks], jobs, report)
+    with tempfile.TemporaryDirectory(prefix="alhelpers-") as folder:
+        tasks = [(_refresh, notebook, Path(folder)) for notebook in notebooks]
+        outcomes = _in_parallel(tasks, jobs, report)
     for notebook in notebooks:
         if notebook.resolve() == NOTEBOOKS / "06_active_learning.ipynb":
             # The learning curve is the third figure of notebook 06.
@@ -214,6 +255,24 @@ def histories(notebook: NotebookNode) -> Iterator[dict]:
     for output in outputs(notebook):
         rows = output.get("data", {}).get(HISTORY_MIME, [])
         yield from rows if isinstance(rows, list) else [rows]
+
+
+def result(notebook: NotebookNode) -> dict[str, object]:
+    """What a notebook gave to `sweep_result`, by name. Raises ValueError if it shows something else."""
+    found: dict[str, object] = {}
+    for output in outputs(notebook):
+        shown = output.get("data", {}).get(RESULT_MIME, "{}")
+        try:
+            found |= json.loads(shown)
+            if not all(
+                value is None or isinstance(value, bool | int | float | str) for value in found.values()
+            ):
+                raise TypeError
+        except (TypeError, ValueError):
+            raise ValueError(
+                f"the notebook shows {shown!r:.80} as a result; give it by sweep_result"
+            ) from None
+    return found
 
 
 def outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
@@ -269,13 +328,16 @@ def _execute_into(folder: Path, notebook: Path) -> Outcome:
     return Outcome(name, time.monotonic() - start, describe(error))
 
 
-def _refresh(path: Path) -> Outcome:
+def _refresh(path: Path, scratch: Path) -> Outcome:
     from nbclient import NotebookClient
     from nbclient.exceptions import CellExecutionError
+
+    from alhelpers.running import kernels
 
     start = time.monotonic()
     try:
         notebook = nbformat.read(path, as_version=4)
+        check_kernel(path, notebook)
         NotebookClient(
             notebook,
             timeout=600,
@@ -283,6 +345,7 @@ def _refresh(path: Path) -> Outcome:
             coalesce_streams=True,  # one output, however the prints arrived
             kernel_name="python3",
             extra_arguments=KERNEL_ARGUMENTS,
+            kernel_manager_class=kernels.kernel_manager_class(scratch / f"{path.stem}.json", forked=False),
         ).execute()
         atomic_write(path, as_committed(notebook))
     except CellExecutionError as failure:
@@ -332,4 +395,5 @@ def first_line(text: object) -> str:
 
 
 def _one_line(text: object) -> str:
-    return re.sub(r"\s+", " ", str(text)).strip()[:300]
+    line = re.sub(r"\s+", " ", str(text)).strip()[:300]
+    return line.encode(errors="replace").decode()  # half letters, of paths in another encoding

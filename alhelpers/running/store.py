@@ -5,13 +5,16 @@ import csv
 import json
 import os
 import shutil
-from collections.abc import Iterable, Iterator
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from alhelpers.files import atomic_write, draft_of, replacing
-from alhelpers.running.notebooks import FIT_COLUMNS
-from alhelpers.running.plan import Plan, PlannedRun, SweepError, Value
+from alhelpers.running.declared import RUN_COLUMNS
+from alhelpers.running.grid import SweepError, Value
+from alhelpers.running.notebooks import FIT_COLUMNS, describe
+from alhelpers.running.plan import Plan, PlannedRun
 
 DONE, FAILED = "done", "failed"
 _ROWS_AT_ONCE = 500
@@ -94,12 +97,38 @@ class Store:
         known = self.known()
         return ((each, self.record(each.id)) for each in planned if each.id in known)
 
+    def place(self, identity: str) -> Path:
+        """Where a run may work; what is left there goes with the next sweep."""
+        folder = self.runs.resolve()
+        try:
+            str(folder).encode()
+        except UnicodeEncodeError:  # in another encoding: no path for a notebook's metadata
+            folder = Path(tempfile.gettempdir())
+        return folder / f".{identity}.at-work"
+
     def write(self, identity: str, result: dict[str, Any]) -> None:
-        """Put a run's folder in its place, whole; a failed run's older folder makes way."""
+        """Put a run's folder in its place, whole, with the files it wrote; a failed run's older one goes."""
         with replacing(self.runs / identity, "run.json") as folder:
+            names = _keep(result.get("files", {}), folder)
             atomic_write(folder / "notebook.ipynb", result["notebook"])
-            record = {"id": identity, **result["record"]}
+            record = {"id": identity, **result["record"], "files": names}
             atomic_write(folder / "run.json", json.dumps(record, indent=1) + "\n")
+
+
+def _keep(files: str | dict[str, bytes], folder: Path) -> list[str]:
+    """Move files from a folder, or write them, and return their names; our own two names are not theirs."""
+
+    def kept(name: str) -> Path:
+        return folder / (f"own-{name}" if name in ("notebook.ipynb", "run.json") else name)
+
+    if isinstance(files, str):
+        for path in Path(files).glob("*"):  # none, should the run have removed its own folder
+            shutil.move(path, kept(path.name))
+    else:
+        for name, content in files.items():
+            kept(name).parent.mkdir(parents=True, exist_ok=True)
+            kept(name).write_bytes(content)
+    return sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
 
 
 def what_is_missing(plan: Plan, store: Store, rerun_failed: bool = False) -> tuple[list[PlannedRun], Tally]:
@@ -113,47 +142,81 @@ def what_is_missing(plan: Plan, store: Store, rerun_failed: bool = False) -> tup
 
 
 def write_tables(plan: Plan, store: Store) -> int:
-    """Write results.csv and results.parquet: a row for each fit of each run of the plan that is done.
+    """Write a row for each fit of each run of the plan that is done, and one for each run that is there.
 
-    Returns how many runs are done and showed no fit.
+    The fits are in results.csv and results.parquet, the runs with what they gave to `sweep_result` in
+    runs.csv and runs.parquet. Returns how many runs are done and showed neither a fit nor a result.
     """
+    parameters = _column_types([planned.parameters for planned in plan.runs])
+    found: dict[str, set[type]] = {}
+    for _, record in store.recorded(plan.runs):
+        for name, value in record.get("result", {}).items():
+            found.setdefault(name, set()).add(type(value))
+    # A result may have the name of another column.
+    names = {name: f"result_{name}" if name in {*parameters, *RUN_COLUMNS} else name for name in found}
+    results = {names[name]: _common(kinds) for name, kinds in found.items()}
+    nothing = 0
+    with (
+        _table(store.folder, "results", {"run": str} | parameters | FIT_COLUMNS) as add_fit,
+        _table(store.folder, "runs", {"run": str} | parameters | results | RUN_COLUMNS) as add_run,
+    ):
+        for planned, record in store.recorded(plan.runs):
+            row = {"run": planned.id, **planned.parameters}
+            done, result = record["status"] == DONE, record.get("result", {})
+            nothing += done and not record["history"] and not result
+            for fit in record["history"] if done else ():
+                add_fit(row | fit)
+            add_run(
+                row
+                | {names[name]: value for name, value in result.items()}
+                | {"run_status": record["status"], "run_seconds": record["seconds"]}
+                | {"run_error": describe(record["error"]) or None}
+            )
+    return nothing
+
+
+@contextlib.contextmanager
+def _table(folder: Path, name: str, columns: dict[str, type]) -> Iterator[Callable[[dict[str, Value]], None]]:
+    """A function that adds a row to NAME.csv and NAME.parquet, which appear whole."""
     import pyarrow
     import pyarrow.parquet
 
-    columns = {"run": str} | _column_types(plan) | FIT_COLUMNS
     arrow = {int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_(), str: pyarrow.string()}
     schema = pyarrow.schema([(name, arrow[kind]) for name, kind in columns.items()])
     with (
-        draft_of(store.folder / "results.csv") as csv_draft,
-        draft_of(store.folder / "results.parquet") as parquet_draft,
+        draft_of(folder / f"{name}.csv") as csv_draft,
+        draft_of(folder / f"{name}.parquet") as parquet_draft,
         csv_draft.open("w", newline="", encoding="utf-8") as file,
-        pyarrow.parquet.ParquetWriter(parquet_draft, schema) as parquet,
+        parquet_draft.open("wb") as parquet_file,  # Arrow cannot open every path that Python can
+        pyarrow.parquet.ParquetWriter(parquet_file, schema) as parquet,
     ):
         writer = csv.DictWriter(file, list(columns), lineterminator="\n")
         writer.writeheader()
         batch: list[dict[str, Value]] = []
-        without = 0
-        for planned, record in store.recorded(plan.runs):
-            without += record["status"] == DONE and not record["history"]
-            for fit in record["history"] if record["status"] == DONE else ():
-                row = {"run": planned.id, **planned.parameters, **fit}
-                batch.append({name: _as(kind, row[name]) for name, kind in columns.items()})
+
+        def flush() -> None:
+            writer.writerows(batch)
+            parquet.write_table(pyarrow.Table.from_pylist(batch, schema))
+            batch.clear()
+
+        def add(row: dict[str, Value]) -> None:
+            batch.append({name: _as(kind, row.get(name)) for name, kind in columns.items()})
             if len(batch) > _ROWS_AT_ONCE:
-                writer.writerows(batch)
-                parquet.write_table(pyarrow.Table.from_pylist(batch, schema))
-                batch.clear()
-        writer.writerows(batch)
-        parquet.write_table(pyarrow.Table.from_pylist(batch, schema))
-    return without
+                flush()
+
+        yield add
+        flush()
 
 
-def _column_types(plan: Plan) -> dict[str, type]:
-    """Of each parameter: the type of all its values, float for whole and other numbers, or else text."""
-    types = {}
-    for name in plan.runs[0].parameters:
-        kinds = {type(planned.parameters[name]) for planned in plan.runs} - {type(None)}
-        types[name] = float if kinds == {int, float} else kinds.pop() if len(kinds) == 1 else str
-    return types
+def _column_types(rows: list[dict[str, Value]]) -> dict[str, type]:
+    """The type of each column of rows that have all columns."""
+    return {name: _common({type(row[name]) for row in rows}) for name in rows[0]}
+
+
+def _common(kinds: set[type]) -> type:
+    """The type of all values of a column, float for whole and other numbers, or else text."""
+    kinds = kinds - {type(None)}
+    return float if kinds == {int, float} else next(iter(kinds)) if len(kinds) == 1 else str
 
 
 def _as(kind: type, value: Value) -> Value:

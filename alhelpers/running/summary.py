@@ -12,8 +12,9 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from alhelpers import plots
 from alhelpers.files import atomic_write
 from alhelpers.intervals import interval
+from alhelpers.running.grid import Value
 from alhelpers.running.notebooks import describe
-from alhelpers.running.plan import Plan, PlannedRun, Value
+from alhelpers.running.plan import Plan, PlannedRun
 from alhelpers.running.store import FAILED, Store, write_tables
 
 SEED = "seed"
@@ -22,14 +23,14 @@ MOST_CURVES = 10
 
 
 def write_results(plan: Plan, store: Store) -> int:
-    """Write results.csv, results.parquet and summary.html for all runs of the plan that are there.
+    """Write the tables of `write_tables` and summary.html for all runs of the plan that are there.
 
-    Returns how many runs are done and showed no fit. Reads one run at a time; each file appears whole. Raises
-    SweepError if a run's record is damaged.
+    Returns how many runs are done and showed nothing. Reads one run at a time; each file appears whole.
+    Raises SweepError if a run's record is damaged.
     """
-    without = write_tables(plan, store)
-    atomic_write(store.folder / "summary.html", _page(plan, store))
-    return without
+    nothing = write_tables(plan, store)
+    atomic_write(store.folder / "summary.html", _page(plan, store).encode(errors="replace"))
+    return nothing
 
 
 def _page(plan: Plan, store: Store) -> str:
@@ -40,7 +41,7 @@ def _page(plan: Plan, store: Store) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"show": _show, "percent": _percent, "describe": describe}
+    environment.filters |= {"show": _show, "describe": describe}
     collected = _Collected(plan)
     for planned, record in store.recorded(plan.runs):
         collected.add(planned, record)
@@ -53,7 +54,13 @@ def _page(plan: Plan, store: Store) -> str:
         png=base64.b64encode(figure.png()).decode() if figure else "",
         stage=stage,
         most_curves=MOST_CURVES,
-        final=[_final(group, values) for group, values in collected.final.items()],
+        percent=_percent,
+        number=_number,
+        final=[_means(group, values) for group, values in collected.final.items()],
+        results=[
+            _means(group, values, name)
+            for (group, name), values in sorted(collected.results.items(), key=lambda each: each[0][1])
+        ],
     )
 
 
@@ -65,14 +72,16 @@ class _Collected:
         # By group, the runs that differ in their seed only: accuracies by (stage, n_labels), and final ones.
         self.curves: dict[tuple, dict[tuple[str, int], list[float]]] = {}
         self.final: dict[tuple, list[float]] = defaultdict(list)
-        self.runs: list[tuple[PlannedRun, str, float]] = []
+        self.results: dict[tuple[tuple, str], list[float]] = defaultdict(list)
+        self.runs: list[tuple[PlannedRun, dict[str, Any]]] = []
         self.failures: list[tuple[PlannedRun, dict[str, Any]]] = []
         self.versions: Counter[str] = Counter()
         self.kernels: Counter[str] = Counter()
         self.seconds = 0.0
 
     def add(self, planned: PlannedRun, record: dict[str, Any]) -> None:
-        self.runs.append((planned, record["status"], record["seconds"]))
+        shown = ("status", "seconds", "result", "files")
+        self.runs.append((planned, {name: record.get(name) for name in shown}))
         self.seconds += record["seconds"]
         self.kernels[record["kernel"]] += 1
         self.versions[", ".join(f"{name} {number}" for name, number in record["versions"].items())] += 1
@@ -83,6 +92,9 @@ class _Collected:
         points = self.curves.setdefault(group, defaultdict(list))
         for fit in record["history"]:
             points[fit["stage"], fit["n_labels"]].append(fit["accuracy"])
+        for name, value in record.get("result", {}).items():
+            if isinstance(value, int | float):
+                self.results[group, name].append(value)
         if record["history"]:
             self.final[group].append(record["history"][-1]["accuracy"])
 
@@ -106,18 +118,19 @@ def _figure(collected: _Collected) -> tuple[plots.Picture | None, str]:
     return plots.bands(curves), stage
 
 
-def _final(group: tuple, values: list[float]) -> dict[str, Any]:
-    """A row of the table of final accuracies."""
-    mean, low, high = interval(values).within(0, 1)
-    between = "one run has none" if len(values) == 1 else f"{_percent(low)} to {_percent(high)}"
-    if not math.isfinite(mean):
-        between = "none"
-    numbers = {"mean": mean, "least": float(np.min(values)), "most": float(np.max(values))}
-    return {"group": group, "runs": len(values), "between": between, **numbers}
+def _means(group: tuple, values: list[float], name: str = "") -> dict[str, Any]:
+    """A row of a table of means; the name is that of a result."""
+    mean, low, high = interval(values)
+    numbers = {"mean": mean, "low": low, "high": high, "least": min(values), "most": max(values)}
+    return {"group": group, "name": name, "runs": len(values), **numbers}
 
 
 def _percent(share: float) -> str:
-    return f"{share:z.2%}" if math.isfinite(share) else "no number"
+    return f"{min(max(share, 0), 1):z.2%}" if math.isfinite(share) else "no number"
+
+
+def _number(value: float) -> str:
+    return f"{value:z.5g}" if math.isfinite(value) else "no number"
 
 
 def _show(value: Value) -> str:

@@ -7,24 +7,27 @@ command given again does what is missing, however the one before it ended.
 
 import contextlib
 import itertools
+import json
 import logging
 import os
 import platform
+import shutil
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Collection, Iterator
 from concurrent import futures
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import nbformat
 
-from alhelpers.models import engine
 from alhelpers.running import kernels, notebooks
+from alhelpers.running.grid import SweepError, Value
 from alhelpers.running.notebooks import TIMEOUT, first_line
-from alhelpers.running.plan import Plan, PlannedRun, SweepError, Value, package_version
+from alhelpers.running.plan import Plan, PlannedRun
+from alhelpers.running.software import difference, software
 from alhelpers.running.store import DONE, FAILED, Store, Tally, what_is_missing
 
 if TYPE_CHECKING:
@@ -37,10 +40,16 @@ ANSWER_SECONDS = 60
 """How long a scheduler or a worker that is connected may take to answer."""
 WITHOUT_WORKERS = 60
 """Seconds that a sweep waits for a worker of its cluster when there is none."""
+STARTING_SECONDS = 300
+"""What a run may take beside its cells: a kernel that starts on a busy machine, files on their way."""
 SCHEDULER_GONE = "the scheduler has gone"
 
+FILES_BYTES = 100_000_000
+"""What the files of a run on a cluster may have together; they travel with its result."""
+
 Result = dict[str, Any]
-"""What a run hands back: the executed `notebook` as text, and its `record`."""
+"""What a run hands back: the executed `notebook` as text, its `record`, and the `files` that it wrote: the
+folder they are in, or from a cluster their content by name."""
 
 
 def run_sweep(
@@ -74,7 +83,7 @@ def run_sweep(
     results = (
         _execute_there(scheduler, plan, pending, timeout)
         if scheduler
-        else _execute_here(jobs, plan, pending, timeout)
+        else _execute_here(jobs, plan, pending, timeout, store.place)
     )
     with contextlib.closing(results):
         for identity, result in results:
@@ -88,73 +97,98 @@ def run_sweep(
 # --- One run, on this machine or on a worker ---
 
 
-def execute(source: str, parameters: dict[str, Value], package: str, timeout: float = TIMEOUT) -> Result:
-    """Execute a notebook in a kernel of its own.
+def execute(plan: Plan, parameters: dict[str, Value], timeout: float = TIMEOUT, place: str = "") -> Result:
+    """Execute a plan's notebook in a kernel of its own.
 
-    Needs nothing but its arguments and this package. Raises SweepError if the package here is another.
+    Needs nothing but its arguments and this package; of the plan, no runs.
+
+    Parameters
+    ----------
+    plan, parameters, timeout : what to run, with what, and for how many seconds at most
+    place : a folder to make for the run, which stays; without one, files come back in the result
+
+    Raises SweepError if the software here is another than the plan's.
     """
-    if package_version() != package:  # a worker that joined later
-        raise SweepError(
-            f"the worker on {platform.node()} has alhelpers {package_version()} and the sweep has {package}; "
-            "install the same on both"
-        )
+    if other := difference(software(plan.imports), plan.software):  # on a worker that joined later
+        raise SweepError(f"the worker on {platform.node()} has {other}; install the same on both")
+    if place:
+        return _execute_in(Path(place), plan, parameters, timeout)
+    with tempfile.TemporaryDirectory(prefix="alhelpers-", ignore_cleanup_errors=True) as folder:
+        result = _execute_in(Path(folder), plan, parameters, timeout)
+        result["files"], result["record"]["left_out"] = _packed(result["files"])
+    return result
+
+
+def _execute_in(place: Path, plan: Plan, parameters: dict[str, Value], timeout: float) -> Result:
     for name in ("papermill", "traitlets", "asyncio"):
         logging.getLogger(name).setLevel(logging.CRITICAL)  # the record says what went wrong
     began = time.time()
-    for attempt in range(1, KERNEL_ATTEMPTS + 1):  # noqa: B007 - recorded
-        with tempfile.TemporaryDirectory(prefix="alhelpers-") as folder:
-            target = Path(folder) / "notebook.ipynb"
-            notebook = nbformat.reads(source, as_version=4)
-            error = notebooks.execute_notebook(notebook, target, parameters, Path(folder), timeout)
+    target, folder = place / "notebook.ipynb", place / "files"
+    notebook = executed = nbformat.reads(plan.source, as_version=4)
+    found: dict[str, Any] = {}
+    try:
+        for attempt in range(1, KERNEL_ATTEMPTS + 1):
+            found["attempts"] = attempt
+            shutil.rmtree(place, ignore_errors=True)
+            place.mkdir(mode=0o700)
+            folder.mkdir()
+            error = notebooks.execute_notebook(notebook, target, parameters, folder, timeout, place)
             executed = nbformat.read(target, as_version=4) if target.exists() else notebook
-        if not error or error["cell"] or kernels.ENDING.is_set():
-            break  # otherwise it is not the notebook that failed: its kernel died, or did not start
-    if not error:
-        given = ", ".join(f"{name} {value}" for name, value in parameters.items())
-        note = f"*A run of a sweep, with {given}. Figures in the text are those of the published run.*"
-        executed.cells.insert(0, nbformat.v4.new_markdown_cell(note, id="sweep-note"))
-    # Where the run was: no part of what it found.
-    for key in ("input_path", "output_path"):
-        executed.metadata.get("papermill", {}).pop(key, None)
+            if not error or error["cell"] or kernels.ENDING.is_set():
+                break  # otherwise it is not the notebook that failed: its kernel died, or did not start
+        if not error:
+            given = ", ".join(f"{name} {value}" for name, value in parameters.items())
+            note = f"*A run of a sweep, with {given}. What the text says may be of other values.*"
+            executed.cells.insert(0, nbformat.v4.new_markdown_cell(note, id="sweep-note"))
+        # Where the run was: no part of what it found.
+        for key in ("input_path", "output_path"):
+            executed.metadata.get("papermill", {}).pop(key, None)
+        text = nbformat.writes(executed)
+        error = error or notebooks.history_error(executed)
+        shown = {"history": list(notebooks.histories(executed)), "result": notebooks.result(executed)}
+        json.dumps([text, shown], ensure_ascii=False).encode()  # half letters have no place in a file
+        found |= shown
+    except Exception as problem:  # whatever a notebook's outputs do to those who read them
+        error, text = notebooks.failure(type(problem).__name__, problem), plan.source
     record = _record(
         parameters,
-        error or notebooks.history_error(executed),
-        package,
-        history=list(notebooks.histories(executed)),
+        error,
+        **found,
         seconds=round(time.time() - began, 3),
-        attempts=attempt,
         host=platform.node(),
         kernel="forked" if kernels.SERVER.works else "started",
-        versions=_versions(),
+        versions=plan.software | {"papermill": version("papermill")},
     )
-    return {"notebook": nbformat.writes(executed), "record": record}
+    return {"notebook": text, "record": record, "files": str(folder)}
 
 
-def _record(
-    parameters: dict[str, Value], error: dict[str, Any] | None, package: str, **found: object
-) -> dict[str, Any]:
+def _packed(folder: str) -> tuple[dict[str, bytes], list[str]]:
+    """The files in a folder by name, and the names of those that are too large together with the others."""
+    files, left_out, room = {}, [], FILES_BYTES
+    for path in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
+        name = path.relative_to(folder).as_posix()
+        if (size := path.stat().st_size) > room:
+            left_out.append(name)
+        else:
+            files[name], room = path.read_bytes(), room - size
+    return files, left_out
+
+
+def _record(parameters: dict[str, Value], error: dict[str, Any] | None, **found: object) -> dict[str, Any]:
     """What run.json says of a run, beside its identity."""
-    nothing = {"history": [], "seconds": 0.0, "attempts": 0, "host": "", "kernel": "none", "versions": {}}
-    status = FAILED if error else DONE
-    return {"status": status, "parameters": parameters, "error": error, "package": package} | nothing | found
-
-
-def _versions() -> dict[str, str]:
-    """Of what a run's figures may depend on."""
-    found = {"engine": engine(), "python": platform.python_version()}
-    for name in ("numpy", "tensorflow", "tensorflow-cpu", "papermill"):  # either TensorFlow
-        with contextlib.suppress(PackageNotFoundError):
-            found[name] = version(name)
-    return found
+    record = {"status": FAILED if error else DONE, "parameters": parameters, "error": error}
+    record |= {"history": [], "result": {}, "left_out": [], "seconds": 0.0, "attempts": 0}
+    return record | {"host": "", "kernel": "none", "versions": {}} | found
 
 
 # --- All runs, on this machine ---
 
 
 def _execute_here(
-    jobs: int, plan: Plan, pending: list[PlannedRun], timeout: float
+    jobs: int, plan: Plan, pending: list[PlannedRun], timeout: float, place: Callable[[str], Path]
 ) -> Iterator[tuple[str, Result]]:
     """Yield each run's identity and result. A run's work is done by its kernel; a thread only talks to it."""
+    bare = plan._replace(runs=[])
     os.environ["TF_NUM_INTEROP_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     kernels.ENDING.clear()
     waiting, running = iter(pending), {}
@@ -162,13 +196,14 @@ def _execute_here(
     try:
         while True:
             for planned in itertools.islice(waiting, 2 * jobs - len(running)):
-                work = plan.source, planned.parameters, plan.package, timeout
+                work = bare, planned.parameters, timeout, str(place(planned.id))
                 running[pool.submit(execute, *work)] = planned.id
             if not running:
                 return
             # Looked after now and then, for where Ctrl-C does not end a wait.
             for ended in futures.wait(running, timeout=2, return_when=futures.FIRST_COMPLETED).done:
-                yield running.pop(ended), ended.result()
+                yield running[ended], ended.result()
+                shutil.rmtree(place(running.pop(ended)), ignore_errors=True)
     finally:
         # What still runs was interrupted; the threads that wait for it would hold up the end of the sweep.
         kernels.ENDING.set()
@@ -177,6 +212,8 @@ def _execute_here(
         while not all(future.done() for future in running):
             time.sleep(0.1)
             kernels.end_kernels()  # one that was about to start
+        for identity in running.values():
+            shutil.rmtree(place(identity), ignore_errors=True)
         kernels.ENDING.clear()
 
 
@@ -188,7 +225,7 @@ def _execute_there(
 ) -> Iterator[tuple[str, Result]]:
     """Have all pending runs done, a few ahead of what the workers can take; yield identities and results."""
     with _connected(scheduler) as client:
-        _check_workers(client, plan.package)
+        _check_workers(client, plan)
         waiting, running, lost = iter(pending), {}, []
         while True:
             # Workers may have joined since.
@@ -196,23 +233,23 @@ def _execute_there(
                 running[_submit(client, plan, planned, timeout)] = planned
             if not running:
                 break
-            for ended in _first_ended(client, running):
-                planned, result = running.pop(ended), _taken(client, ended)
+            for ended in _first_ended(client, running, timeout):
+                planned, result = running.pop(ended), _taken(client, ended, timeout)
                 if isinstance(result, Exception):
                     lost.append(planned)
                 else:
                     yield planned.id, result
         # A run that kills its worker takes down those beside it. Each alone, it shows which one it was.
         for planned in lost:
-            (ended,) = _first_ended(client, {_submit(client, plan, planned, timeout)})
-            result = _taken(client, ended)
+            (ended,) = _first_ended(client, {_submit(client, plan, planned, timeout)}, timeout)
+            result = _taken(client, ended, timeout)
             if isinstance(result, Exception):
-                result = {"notebook": plan.source, "record": _lost(plan, planned, result)}
+                result = {"notebook": plan.source, "record": _lost(planned, result)}
             yield planned.id, result
 
 
 def _submit(client: "Client", plan: Plan, planned: PlannedRun, timeout: float) -> futures.Future:
-    return client.submit(execute, plan.source, planned.parameters, plan.package, timeout, pure=False)
+    return client.submit(execute, plan._replace(runs=[]), planned.parameters, timeout, pure=False)
 
 
 @contextlib.contextmanager
@@ -265,16 +302,16 @@ def _check_scheduler(address: str) -> None:
         raise SweepError(f"what answers at {address} is no Dask scheduler; check the address")
 
 
-def warm_up() -> str:
-    """Let a worker begin the imports that its first run will wait for; return its `package_version`."""
+def warm_up(imports: tuple[str, ...]) -> dict[str, str]:
+    """Let a worker begin the imports that its first run will wait for; return its `software`."""
     notebooks.start_fork_server()
-    return package_version()
+    return software(imports)
 
 
-def _check_workers(client: "Client", package: str) -> None:
-    """Let all workers begin their imports; raise SweepError if one has another package or none."""
+def _check_workers(client: "Client", plan: Plan) -> None:
+    """Let all workers begin their imports; raise SweepError if one has other software or none."""
     try:
-        found = client.run(warm_up, callback_timeout=ANSWER_SECONDS)
+        found = client.run(warm_up, plan.imports, callback_timeout=ANSWER_SECONDS)
     except TimeoutError:
         raise SweepError(
             f"a worker does not answer within {ANSWER_SECONDS} s; end it, and give the same command again"
@@ -285,12 +322,9 @@ def _check_workers(client: "Client", package: str) -> None:
         raise SweepError(
             f"a worker cannot run alhelpers ({first_line(problem)}); install the same version on all of them"
         ) from None
-    for address, version_there in found.items():
-        if version_there != package:
-            raise SweepError(
-                f"the worker at {address} has alhelpers {version_there} and the sweep has {package}; "
-                "install the same on both"
-            )
+    for address, there in found.items():
+        if other := difference(there, plan.software):
+            raise SweepError(f"the worker at {address} has {other}; install the same on both")
 
 
 def _threads(client: "Client") -> int:
@@ -301,11 +335,15 @@ def _threads(client: "Client") -> int:
         raise SweepError(SCHEDULER_GONE) from None
 
 
-def _first_ended(client: "Client", running: Collection) -> set:
-    """Those futures that have ended, once one has. Raises SweepError if no worker is left to do them."""
+def _first_ended(client: "Client", running: Collection, timeout: float = TIMEOUT) -> set:
+    """Those futures that have ended, once one has.
+
+    Raises SweepError if no worker is left to do them, or if they take longer than their limit allows.
+    """
     from distributed import CancelledError, wait
 
-    last_seen = time.monotonic()
+    last_seen = began = time.monotonic()
+    most = KERNEL_ATTEMPTS * (timeout + STARTING_SECONDS)
     while True:
         try:
             return wait(list(running), timeout=2, return_when="FIRST_COMPLETED").done
@@ -319,19 +357,21 @@ def _first_ended(client: "Client", running: Collection) -> set:
             last_seen = time.monotonic()
         elif time.monotonic() - last_seen > WITHOUT_WORKERS:
             raise SweepError(f"the cluster has had no worker for {WITHOUT_WORKERS} s; start one")
+        if time.monotonic() - began > most:
+            raise SweepError(f"no run has ended on the cluster for {most:.0f} s; restart its workers")
 
 
-def _taken(client: "Client", ended: futures.Future) -> Result | Exception:
+def _taken(client: "Client", ended: futures.Future, timeout: float) -> Result | Exception:
     """The result of a run, or what kept its workers from having one. Raises SweepError if the cluster did."""
     from distributed import CancelledError
 
     try:
-        while True:
+        for _ in range(KERNEL_ATTEMPTS):
             # A result that was on a worker that died is computed again, if there is another worker.
             with contextlib.suppress(TimeoutError):
                 return ended.result(timeout=ANSWER_SECONDS)
-            if not _threads(client):
-                raise SweepError(f"the cluster has had no worker for {WITHOUT_WORKERS} s; start one")
+            _first_ended(client, {ended}, timeout)
+        return TimeoutError("its result did not come back from the worker")
     except SweepError:
         raise
     except CancelledError:
@@ -344,10 +384,10 @@ def _taken(client: "Client", ended: futures.Future) -> Result | Exception:
         ended.release()
 
 
-def _lost(plan: Plan, planned: PlannedRun, problem: Exception) -> dict[str, Any]:
+def _lost(planned: PlannedRun, problem: Exception) -> dict[str, Any]:
     """The record of a run that no worker could finish."""
     from distributed import KilledWorker
 
     died = "every worker that began this run died" if isinstance(problem, KilledWorker) else None
     error = notebooks.failure(type(problem).__name__, died or first_line(problem))
-    return _record(planned.parameters, error, plan.package)
+    return _record(planned.parameters, error)

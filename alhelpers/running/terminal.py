@@ -1,17 +1,40 @@
 """A sweep as the command line does it: its plan, its runs, its results, and how it ended, in sentences."""
 
+import argparse
 import sys
 
 from alhelpers.running import kernels, summary
-from alhelpers.running.plan import Plan, SweepError
+from alhelpers.running.grid import SweepError, parse_assignments, read_grid
+from alhelpers.running.plan import Plan, make_plan
 from alhelpers.running.progress import SweepProgress
 from alhelpers.running.store import Store, Tally, what_is_missing
-from alhelpers.running.sweep import run_sweep
+from alhelpers.running.sweep import FILES_BYTES, run_sweep
+
+MOST_NOTES = 10
+
+
+def plan_and_sweep(options: argparse.Namespace) -> int:
+    """Do what the command line's options ask for; return the exit code. Raises SweepError."""
+    if options.jobs and options.scheduler:
+        raise SweepError("--jobs is for this machine; with --scheduler the workers' threads decide")
+    grid = parse_assignments(options.assignments)
+    from_file = read_grid(options.grid) if options.grid else {}
+    for name in grid.keys() & from_file.keys():
+        raise SweepError(f"{name} is given by -p and by {options.grid}; keep one of them")
+    given = from_file | grid
+    plan = make_plan(options.notebook, given, zipped=options.zip, skip_impossible=options.skip_impossible)
+    store = Store(options.out)
+    if options.dry_run:
+        print_plan(plan, store, options.rerun_failed)
+        return 0
+    with store:
+        return sweep(plan, store, options.scheduler, options.jobs, options.rerun_failed, options.timeout)
 
 
 def print_plan(plan: Plan, store: Store, rerun_failed: bool) -> None:
     """Say what would run."""
     store.check()
+    tell_notes(plan)
     print(f"{_counted(len(plan.runs))} of {plan.notebook}")
     for name in plan.runs[0].parameters:
         values = list(dict.fromkeys(planned.parameters[name] for planned in plan.runs))
@@ -23,6 +46,14 @@ def print_plan(plan: Plan, store: Store, rerun_failed: bool) -> None:
     print(f"{there}, {len(pending):,} would run")
 
 
+def tell_notes(plan: Plan) -> None:
+    """Say what differs from what was asked for."""
+    for note in plan.notes[:MOST_NOTES]:
+        print(f"alhelpers: {note}", file=sys.stderr)
+    if len(plan.notes) > MOST_NOTES:
+        print(f"alhelpers: and {len(plan.notes) - MOST_NOTES:,} more like these", file=sys.stderr)
+
+
 def sweep(
     plan: Plan, store: Store, scheduler: str | None, jobs: int | None, rerun_failed: bool, timeout: float
 ) -> int:
@@ -32,6 +63,7 @@ def sweep(
     """
     if not (kernels.CAN_FORK or scheduler):
         print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
+    tell_notes(plan)
     why, code = "", 0
     with SweepProgress(plan) as progress:
         try:
@@ -45,7 +77,7 @@ def sweep(
             why, code = f"cannot write to {where}: {problem.strerror or problem}", 2
     tally = progress.tally
     if not why:
-        return _tell(tally, store, summary.write_results(plan, store))
+        return _tell(plan, tally, store, summary.write_results(plan, store))
     if tally.ended:
         why += f"; {tally.ended:,} of {_counted(tally.planned)} are there"
         try:
@@ -58,18 +90,25 @@ def sweep(
     return code
 
 
-def _tell(tally: Tally, store: Store, without_history: int) -> int:
+def _tell(plan: Plan, tally: Tally, store: Store, nothing: int) -> int:
     """Say how a sweep that has ended by itself went; return its exit code."""
     print(
         f"{tally.done:,} of {_counted(tally.planned)} done ({tally.earlier:,} were there before), "
-        f"{tally.failed:,} failed; see summary.html, results.csv and results.parquet in {store.folder}"
+        f"{tally.failed:,} failed; see summary.html, runs.csv and results.csv in {store.folder}"
     )
     if others := len(store.known()) - tally.planned:
         print(f"{_counted(others)} of other sweeps in {store.folder} are not in these results")
-    if without_history:
+    if nothing:
         print(
-            f"alhelpers: {_counted(without_history)} showed no history and have no row in the results; "
-            "end a cell of the notebook with `learner.history`",
+            f"alhelpers: {_counted(nothing)} showed neither a history nor a result; end a cell with "
+            "`learner.history`, or call `sweep_result(accuracy=…)` of alhelpers.running",
+            file=sys.stderr,
+        )
+    left_out = [record["id"] for _, record in store.recorded(plan.runs) if record.get("left_out")]
+    if left_out:
+        print(
+            f"alhelpers: {_counted(len(left_out))} wrote more than the {FILES_BYTES / 1e6:g} MB that come "
+            f"from a cluster; run.json names the files that did not, as in {store.runs / left_out[0]}",
             file=sys.stderr,
         )
     if tally.failed:

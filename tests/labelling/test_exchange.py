@@ -1,8 +1,11 @@
 """Tables from and for other programs: understood or refused in a sentence, never run, nothing overwritten."""
 
 import csv
+import errno
 import hashlib
 import os
+import threading
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -136,6 +139,29 @@ def test_the_model_s_labels_replace_no_file_that_differs(tmp_path, images):
         export_predictions(path, few, ["=cat", "dog"], proba)
 
 
+def test_two_tabs_may_export_to_the_same_file_at_once(tmp_path):
+    path, failures = tmp_path / "labels.csv", []
+    with Ledger(tmp_path / "labels.db", ["cat", "dog"]) as ledger:
+        for image in IMAGES:
+            ledger.record(Look("ann"), image, LABEL, "cat")
+
+        def export():
+            try:
+                for _ in range(30):
+                    ledger.export(path)
+            except LedgerError as problem:
+                failures.append(problem)
+
+        threads = [threading.Thread(target=export) for _ in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert not failures
+    assert len(path.read_text().splitlines()) == len(IMAGES) + 1
+    assert {file.name for file in tmp_path.iterdir()} == {"labels.csv", "labels.db"}
+
+
 # --- Nothing that runs ---
 
 
@@ -186,6 +212,18 @@ def test_names_of_files_are_understood(ledger, images, tmp_path, column):
         csv.writer(file).writerows([(column, "label"), *rows.items()])
     assert ledger.import_labels(path, "ben", images) == 5
     assert ledger.answers(images.digests).tolist() == [2] * 5 + [-2] * 55
+
+
+def test_a_history_is_no_table_of_answers(ledger, tmp_path):
+    """Or what was skipped would come back as "cannot tell", and what was taken back as an answer."""
+    ledger.record(Look("ann"), A, LABEL, "1")
+    ledger.record(Look("ann"), B, SKIP)
+    ledger.undo(Look("ann"), A)
+    ledger.export_history(tmp_path / "history.csv")
+    with Ledger(tmp_path / "other.db", ledger.classes) as other:
+        with pytest.raises(LedgerError, match=r"is a whole history, .* give a file that `export` wrote"):
+            other.import_labels(tmp_path / "history.csv")
+        assert other.events() == []
 
 
 def test_the_last_part_of_a_name_is_enough_if_one_file_has_it(ledger, images, tmp_path):
@@ -311,6 +349,28 @@ def test_labelled_images_become_class_folders_that_load_again(ledger, images, tm
     with pytest.raises(LedgerError, match="none of these 3 images has a label"):
         ledger.export_class_folders(tmp_path / "none", images.take([50, 51, 52]))
     assert not (tmp_path / "none").exists()
+
+
+def test_of_an_export_that_the_disk_has_no_room_for_nothing_remains(ledger, images, tmp_path, monkeypatch):
+    for i in range(5):
+        ledger.record(Look("ann"), images.digests[i], LABEL, "2")
+    write, written_files = Path.write_bytes, []
+
+    def full(path, content):
+        if len(written_files) == 3:
+            raise OSError(errno.ENOSPC, "No space left on device")
+        written_files.append(path)
+        return write(path, content)
+
+    monkeypatch.setattr(Path, "write_bytes", full)
+    for export in (ledger.export_class_folders, ledger.export_imagefolder):
+        written_files.clear()
+        with pytest.raises(
+            LedgerError, match=r"cannot write .*out: No space left .* the ledger is safe"
+        ) as error:
+            export(tmp_path / "out", images)
+        assert "\n" not in str(error.value)
+        assert {path.name for path in tmp_path.iterdir()} == {"labels.db", "numbered"}
 
 
 def test_an_imagefolder_has_a_row_for_each_file_with_its_label(ledger, images, tmp_path):

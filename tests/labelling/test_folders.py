@@ -46,7 +46,7 @@ def test_every_common_format_is_read_and_other_files_are_counted_by_ending(tmp_p
         "Images(8 of 8×8)",
         "- not read: 2 .heic, 1 .svg, 1 without an ending",
         "- not read: 1 hidden, with a dot before the name",
-        "- the same as another, and asked about once: 1 images ('f.TIFF')",
+        "- the same as another, and asked about once: 1 image ('f.TIFF')",
     ]
     assert not images.take([0]).notes
 
@@ -82,7 +82,7 @@ def test_links_out_of_the_folder_are_followed_only_if_asked(tmp_path):
     for folder in (inside, tmp_path / "elsewhere"):
         images = load_images(folder)
         assert images.names == ("a/1.png", "b/1.png", "within.png")
-        assert "links out of the folder not followed: 4 (" in repr(images)
+        assert "not followed: 4 links (" in repr(images)
         assert "follow_links=True" in repr(images)
     followed = load_images(inside, follow_links=True)
     assert {"file.png", "folder/secret.png", "within.png"} <= set(followed.names)
@@ -97,13 +97,29 @@ def test_the_same_bytes_with_two_labels_are_named(tmp_path):
     (tmp_path / "cat" / "copy.png").write_bytes((tmp_path / "cat" / "2.png").read_bytes())
     images = load_images(tmp_path)
     assert len(images) == 8
-    assert "LABELS IN CONFLICT: 1 images" in repr(images)
-    assert "'cat/1.png' is 'cat' and 'dog/again.png' is 'dog'" in repr(images)
+    assert (
+        "LABELS IN CONFLICT for 1 image: 'cat/1.png' is 'cat', and 'dog/again.png', the same image, is 'dog'"
+    ) in repr(images)
     assert "the same as another, and asked about once: 2 images ('cat/copy.png', 'dog/again.png')" in repr(
         images
     )
     x = np.stack([picture(1), picture(1), picture(2)])
-    assert "'image 0' is '0' and 'image 1' is '1'" in repr(load_images(x, labels=[0, 1, 1]))
+    assert "'image 0' is '0', and 'image 1', the same image, is '1'" in repr(load_images(x, labels=[0, 1, 1]))
+
+
+def test_a_broken_tiff_file_is_named_in_silence(tmp_path, capfd, caplog):
+    save(tmp_path / "good.png", picture())
+    save(tmp_path / "bad.tif", np.dstack([picture()] * 3))
+    content = bytearray((tmp_path / "bad.tif").read_bytes())
+    place = content.index(b"\x15\x01\x03\x00")  # samples per pixel
+    content[place + 8 : place + 10] = b"\xff\x4f"
+    (tmp_path / "bad.tif").write_bytes(content)
+    images = load_images(tmp_path)
+    assert images.names == ("good.png",)
+    assert [name for name, _ in images.broken] == ["bad.tif"]
+    assert "1 broken" in repr(images)
+    assert not caplog.records, "which would be shown in the notebook"
+    assert capfd.readouterr() == ("", "")
 
 
 # --- Which sub-folders are classes ---
@@ -210,11 +226,36 @@ def test_floats_and_32_bits_are_seen_whatever_their_range(tmp_path, scale):
     assert np.corrcoef(x[good], levels[good])[0, 1] > 0.999
 
 
+def test_a_scale_bar_does_not_keep_a_picture_dark(tmp_path):
+    levels = picture(side=100, most=4095, dtype=np.uint16)
+    levels[90, 90:98] = 65535
+    save(tmp_path / "a.png", levels)
+    sparse = np.zeros((100, 100), np.uint16)
+    sparse[50, 50:55] = 65535  # ink, and nothing else
+    save(tmp_path / "b.png", sparse)
+    images = load_images(tmp_path, size=100)
+    assert np.abs(images.x[0][levels < 65535] - levels[levels < 65535] * (255 / 4095)).max() < 2
+    assert (images.x[0][90, 90:98] == 255).all()
+    assert np.array_equal(images.x[1], sparse // 257)
+    assert images.notes == (
+        "stretched, and a few bright pixels clipped: 1 file ('a.png') of which a thousandth is far brighter "
+        "than the rest",
+    )
+
+
 def test_of_arrays_that_may_look_black_it_is_only_said():
     x = np.stack([picture(1, most=20), picture(2)])
     images = load_images(x)
     assert np.array_equal(images.x, x)
-    assert "may look black: 1 images ('image 0')" in repr(images)
+    assert "may look black: 1 image ('image 0')" in repr(images)
+
+
+def test_what_else_a_file_of_arrays_holds_is_named_and_labels_with_gaps_are_understood(tmp_path):
+    x = np.stack([picture(k) for k in range(4)])
+    np.savez(tmp_path / "a.npz", x=x, y=np.array([0.0, np.nan, 1.0, 1.0]), x_test=x, images=x)
+    images = load_images(tmp_path / "a.npz")
+    assert images.known.tolist() == [0, -1, 1, 1]
+    assert "not read from the file: 'x_test', 'images'" in repr(images)
 
 
 # --- Transparency ---

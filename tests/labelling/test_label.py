@@ -1,5 +1,8 @@
 """People as oracles: what they answer reaches ledger and learner, whatever happens in between."""
 
+import csv
+import hashlib
+import sys
 import threading
 from dataclasses import replace
 from functools import partial
@@ -448,3 +451,190 @@ def test_nothing_is_answered_twice_even_if_it_is_tried(images, ledger):
     ledger.record(Look("ann"), images.digests[0], "label", "0")
     with pytest.raises(AlreadyAnswered):
         ledger.record(Look("ben"), images.digests[0], "label", "1")
+
+
+def test_undo_takes_back_what_this_tab_did_in_this_loop_and_names_it(images, ledger):
+    labeler = Labeler(ledger, "ann")
+    one, two = Viewer(labeler, "one"), Viewer(labeler, "two")
+    ledger.record(Look("ann"), images.digests[50], "label", "2")  # in another notebook
+    labeler.play(lambda: ask(images.take(range(10)), []))
+    first, second = one.next(), two.next()
+    one.label(first, 0)
+    two.label(second, 1)
+    heard = one.do("undo")
+    assert heard["image"] == first
+    assert heard["note"] == "Taken back: image 0. Here it is again."
+    assert one.do("undo")["note"] == "Nothing to undo here."
+    assert set(ledger.labels_of("ann")) == {second, images.digests[50]}
+    again = Labeler(ledger, "ann")  # the kernel was started again
+    tab = Viewer(again)
+    again.play(lambda: ask(images.take(range(10)), []))
+    assert tab.do("undo")["image"] == second
+    assert tab.do("undo")["note"] == "Nothing to undo here."
+
+
+def test_a_tab_that_is_loaded_again_takes_back_what_it_did_before(images, ledger):
+    labeler = Labeler(ledger, "ann")
+    labeler.play(lambda: ask(images.take(range(10)), []))
+    before, after = Viewer(labeler, "before"), Viewer(labeler, "after")
+    before.do("label", image=before.next(), label=0, tab="mine")
+    assert after.do("undo", tab="mine")["image"] == images.digests[0]
+
+
+def test_whoever_waits_is_told_who_has_the_last_images(images, ledger, tmp_path):
+    with Ledger(tmp_path / "labels.db", images.classes) as elsewhere:
+        theirs, mine = Labeler(elsewhere, "ben"), Labeler(ledger, "ann")
+        ben, ann, other = Viewer(theirs, "ben's"), Viewer(mine, "ann's"), Viewer(mine, "ann's second")
+        for labeler in (theirs, mine):
+            # A loop is known by its file: these two are in two kernels.
+            Labeler._playing.clear()
+            labeler.play(lambda: ask(images.take(range(2)), []))
+        ben.next()
+        ann.next()
+        assert other.do("next")["status"] == (
+            "The last 2 images of this round are before ann (another tab) and ben. What nobody answers comes "
+            "to you, a minute or so after anything was done there."
+        )
+
+
+def test_when_nobody_can_tell_the_first_images_the_next_ones_are_asked(images, ledger):
+    from alhelpers import ActiveLearner, Dataset
+
+    labeler, learners = Labeler(ledger), []
+
+    def loop():
+        y = yield images.take(range(10))
+        learner = ActiveLearner(Dataset(images.x[10:], None, images.x[:10], y, 3))
+        learner.oracle = labeler.for_pool(images.take(range(10, 60)), learner)
+        learners.append(learner)
+        for _ in range(2):
+            yield learner.oracle.next_batch(5)
+            learner.label_manually(5)
+            if len(learner.labeled):
+                learner.fit(verbose=False)
+
+    tab = Viewer(labeler)
+    labeler.play(loop)
+    for k in range(20):
+        tab.do("cannot tell" if 10 <= k < 15 else "label", image=tab.next(), label=k % 3, milliseconds=900)
+    labeler.must_be_done()
+    assert len(learners[-1].labeled) == len(learners[-1].abstained) == 5
+
+
+def test_labelling_can_stop_at_any_moment_and_the_labels_are_in_a_file(images, ledger, tmp_path):
+    labeler, results = Labeler(ledger, images=images), []
+    tab = Viewer(labeler)
+    truth = dict(zip(images.digests, images.known.tolist(), strict=True))
+    labeler.play(lambda: learn(labeler, images, results), 25)
+
+    def label(n):
+        for _ in range(n):
+            image = tab.next()
+            shown = tab.label(image, truth[image])
+        return shown["progress"]
+
+    assert label(1) == "images to check the model with · 1 done · 24 to come · less than a minute left"
+    tab.do("stop")
+    assert labeler.widget.status.startswith("Stopped: labels.csv")
+    with pytest.raises(NotDoneError, match="before the model had learned anything"):
+        labeler.must_be_done()
+    labeler.play(lambda: learn(labeler, images, results), 25)
+    assert label(16) == "round 2 · 17 done · 8 to come · less than a minute left"
+    tab.do("stop")
+    labeler.must_be_done()
+    with (tmp_path / "labels.csv").open(newline="", encoding="utf-8") as lines:
+        rows = list(csv.DictReader(lines))
+    assert len(rows) == 17
+    assert all(row["name"].startswith("image ") for row in rows)
+    assert tab.do("next")["image"] is None
+
+
+def test_a_file_that_is_not_the_ledger_s_is_kept_and_labelling_goes_on(images, ledger, tmp_path):
+    (tmp_path / "labels.csv").write_text("mine")
+    labeler = Labeler(ledger)
+    tab = Viewer(labeler)
+    labeler.play(lambda: ask(images.take(range(2)), []))
+    image = tab.next()
+    assert "is there already" in tab.do("stop")["note"]
+    assert (tmp_path / "labels.csv").read_text() == "mine"
+    assert tab.next() == image
+
+
+def test_a_class_added_by_a_colleague_makes_everybody_s_learner_know_it(images, ledger, tmp_path):
+    from alhelpers import ActiveLearner, Dataset
+    from alhelpers.evidence import Converged
+
+    learners = {}
+
+    def loop(labeler):
+        y = yield images.take(range(10))
+        data = Dataset(images.x[10:], None, images.x[:10], y, len(labeler.ledger.classes))
+        learner = learners[labeler.labeller] = ActiveLearner(data, model=partial(Converged, C=1.0))
+        learner.oracle = labeler.for_pool(images.take(range(10, 60)), learner)
+        for _ in range(9):
+            yield learner.oracle.next_batch(5)
+            learner.label_manually(5)
+            learner.fit(verbose=False)
+
+    with Ledger(tmp_path / "labels.db", images.classes) as elsewhere:
+        mine, theirs = Labeler(ledger, "ann"), Labeler(elsewhere, "ben")
+        ann, ben = Viewer(mine), Viewer(theirs, "ben's")
+        mine.play(lambda: loop(mine))
+        for _ in range(15):
+            ann.label(ann.next(), 0)
+        Labeler._playing.clear()
+        theirs.play(lambda: loop(theirs))
+        assert ann.do("class", number=3, name="new")["note"] == "New class: new."
+        assert ann.do("class", number=0, name="nought")["note"] == "0 is called nought now."
+        assert learners["ann"].data.n_classes == 4
+        ann.label(ann.next(), 3)
+        ben.next()
+        assert theirs.widget.classes == ["nought", "1", "2", "new"]
+        assert theirs.widget.shortcuts == ["0", "1", "2", "3"], "nobody's keys have changed"
+        assert learners["ben"].data.n_classes == 4
+        assert ledger.counts() == {"nought": 15, "1": 0, "2": 0, "new": 1, None: 0}
+
+
+def test_where_widgets_are_not_shown_a_sentence_says_what_to_do(ledger):
+    shown = Labeler(ledger).widget._repr_mimebundle_()
+    bundle = shown[0] if isinstance(shown, tuple) else shown
+    assert "application/vnd.jupyter.widget-view+json" in bundle
+    assert "Open the notebook in JupyterLab" in bundle["text/plain"]
+
+
+def work_of_a_key(images, file, n):
+    """Lines of Python and hundreds of SQLite's steps that one answer takes in a ledger with n answers."""
+    with Ledger(file, images.classes) as ledger:
+        digests = [hashlib.sha256(b"%d" % k).hexdigest() for k in range(n)]
+        ledger.import_labels(write_table(file, digests))
+        labeler, work = Labeler(ledger, "ann"), [0, 0]
+        tab = Viewer(labeler)
+        labeler.play(lambda: ask(images.take(range(10)), []))
+        tab.label(tab.next(), 0)
+
+        def count(which):
+            work[which] += 1
+            return trace if which == 0 else 0
+
+        def trace(*_):
+            return count(0)
+
+        image = tab.next()
+        ledger._record._db.set_progress_handler(lambda: count(1), 100)
+        sys.settrace(trace)
+        tab.label(image, 1)
+        sys.settrace(None)
+        return np.array(work)
+
+
+def write_table(file, digests):
+    path = file.with_suffix(".labels.csv")
+    path.write_text(
+        "image,label,labeller\n" + "".join(f"{one},{k % 3},ben\n" for k, one in enumerate(digests))
+    )
+    return path
+
+
+def test_a_key_takes_no_longer_when_many_images_have_been_answered(images, tmp_path):
+    few, many = (work_of_a_key(images, tmp_path / f"{n}.db", n) for n in (100, 10_000))
+    assert (many <= 1.1 * few + 5).all(), f"lines and hundreds of steps: {few} for 100, {many} for 10,000"

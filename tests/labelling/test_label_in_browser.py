@@ -1,6 +1,7 @@
 """A person labels in JupyterLab: what is clicked and typed is in the ledger, whatever dies in between."""
 
 import csv
+import importlib.util
 import io
 import os
 import shutil
@@ -16,9 +17,11 @@ import nbformat
 import numpy as np
 import psutil
 import pytest
+from axe_playwright_python.sync_playwright import Axe
 from PIL import Image
 
 from alhelpers import load_mnist
+from alhelpers.labelling.events import Look
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.running import notebooks as run
@@ -34,10 +37,13 @@ SECONDS = 60_000  # as Playwright counts
 
 
 class Lab:
-    """JupyterLab on a folder of its own, which can be killed and started again at the same address."""
+    """JupyterLab on a folder of its own, which can be killed and started again at the same address.
 
-    def __init__(self, folder):
-        self.folder = folder
+    Or Notebook 7, which is made of the same parts.
+    """
+
+    def __init__(self, folder, module="jupyterlab"):
+        self.folder, self.module = folder, module
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
             self.port = free.getsockname()[1]
@@ -46,10 +52,10 @@ class Lab:
     def start(self):
         self.process = subprocess.Popen(
             [
-                sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", f"--port={self.port}",
+                sys.executable, "-m", self.module, "--no-browser", "--allow-root", f"--port={self.port}",
                 f"--ServerApp.root_dir={self.folder}", "--ServerApp.port_retries=0",
                 "--IdentityProvider.token=", "--LabApp.extension_manager=readonly", "--LabApp.news_url=None",
-                "--LabApp.expose_app_in_browser=True",
+                "--LabApp.expose_app_in_browser=True", "--JupyterNotebookApp.expose_app_in_browser=True",
             ],
             stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             env=os.environ | dict.fromkeys(("JUPYTER_CONFIG_DIR", "IPYTHONDIR"), str(self.folder / ".own")),
@@ -124,8 +130,9 @@ class Tab:
     def open(self, run=True):
         """Open the notebook in the state it was left in, and run its cells."""
         # In a workspace of its own, or JupyterLab would move the second tab to a new one and load anew.
-        workspace = self.name.removesuffix(".ipynb")
-        self.page.goto(f"http://127.0.0.1:{self.lab.port}/lab/workspaces/{workspace}/tree/{self.name}")
+        workspace = f"lab/workspaces/{self.name.removesuffix('.ipynb')}/tree"
+        place = "notebooks" if self.lab.module == "notebook" else workspace
+        self.page.goto(f"http://127.0.0.1:{self.lab.port}/{place}/{self.name}")
         self.page.wait_for_function(
             "() => window.jupyterapp?.shell?.currentWidget?.sessionContext", timeout=SECONDS
         )
@@ -429,3 +436,69 @@ def test_a_class_is_renamed_and_added_and_labelling_stops_with_a_file(lab, grey)
         rows = list(csv.DictReader(lines))
     assert [row["label"] for row in rows] == ["xenon", "yellow"]
     assert all(row["name"].endswith(".png") for row in rows)
+
+
+def test_a_tab_in_which_nothing_is_done_lets_go_of_its_image(lab, grey):
+    image = grey.wait()
+    with Ledger(lab.folder / "grey.db", ["x", "z"]) as ledger:
+        ben = Look("ben", [image], "ben's tab")
+        assert ledger.claim(ben) is None
+        grey.page.evaluate("() => { const now = performance.now(); performance.now = () => now + 61_000; }")
+        late = time.monotonic() + 60
+        while ledger.claim(ben) is None:
+            assert time.monotonic() < late, "it is held for ever"
+            time.sleep(0.2)
+
+
+def test_a_click_in_the_grid_of_all_answers_corrects(lab, browser, grey):
+    notebook = nbformat.read(lab.folder / "grey.ipynb", as_version=4)
+    for _ in range(20):  # the check images, and one round
+        grey.type("x")
+    grey.page.wait_for_selector(".al-waiting:has-text('That was all')")
+    cell = "from alhelpers.labelling.review import Review\nReview(ledger, images).widget"
+    notebook.cells.append(nbformat.v4.new_code_cell(cell))
+    nbformat.write(notebook, lab.folder / "review.ipynb")
+    tab = Tab(lab, browser, "review.ipynb", {})
+    tab.open(run=False)
+    tab.page.evaluate("window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    tiles = tab.page.locator(".al-review .al-tile")
+    tiles.nth(19).wait_for(timeout=SECONDS)
+    tab.page.wait_for_function("() => document.querySelector('.al-thumb').naturalWidth === 160")
+    chosen = tiles.nth(3).get_attribute("data-image")
+    tiles.nth(3).click()
+    tab.page.click(".al-bar .al-class >> nth=1")
+    tab.page.wait_for_selector(".al-review .al-heading:has-text('z (1)')")
+    assert tiles.last.get_attribute("data-image") == chosen
+    with Ledger(lab.folder / "grey.db", ["x", "z"]) as ledger:
+        assert ledger.answers([chosen]).tolist() == [1]
+        assert ledger.events()[-1].action == "correction"
+    tab.page.add_script_tag(content=Axe().axe_script)
+    for widget in (".al-label", ".al-review"):
+        found = tab.page.evaluate(f"axe.run('{widget}')")["violations"]
+        bad = [
+            (one["id"], one["nodes"][0]["html"]) for one in found if one["impact"] in ("serious", "critical")
+        ]
+        assert not bad, f"{widget}: {bad}"
+    tab.page.close()
+
+
+@pytest.mark.skipif(not importlib.util.find_spec("notebook"), reason="Notebook 7 is not installed here")
+def test_notebook_7_shows_the_widget_and_keeps_its_own_shortcuts_off(tmp_path, browser, truth):
+    lab = Lab(tmp_path, "notebook")
+    lab.start()
+    try:
+        write_notebook(lab, "label.ipynb", person=True, labeller="ann", n_check=10, label_budget=10)
+        tab = Tab(lab, browser, "label.ipynb", truth)
+        tab.open()
+        cells = tab.page.locator(".jp-Cell").count()
+        tab.page.locator(".al-label").focus()
+        tab.page.keyboard.type("dd")  # deletes the cell, elsewhere in Notebook
+        while len(tab.said) < 20:
+            (tab.click if len(tab.said) % 3 else tab.type)()
+        tab.page.wait_for_selector(".al-waiting:has-text('That was all')")
+        assert tab.page.locator(".jp-Cell").count() == cells
+        tab.page.close()
+        with Ledger(tmp_path / "labels.db", [str(k) for k in range(10)]) as ledger:
+            assert ledger.labels_of("ann") == {image: truth[image] for image in tab.said}
+    finally:
+        lab.kill()

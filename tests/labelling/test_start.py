@@ -35,6 +35,8 @@ def labelled(ledger, images, n_rounds=3, batch_size=5, n_check=10):
 
     def learn(n):
         learner.label_manually(n)
+        if not len(learner.labeled):
+            return
         learner.fit(verbose=False)
         learner.lowest_first(margin)
 
@@ -85,6 +87,20 @@ def test_a_round_that_was_interrupted_is_completed(images, tmp_path):
         learner, asked = labelled(ledger, images, 1)
     assert learner.labeled.tolist() == [0, 1, 2, 3, 4]
     assert asked == 2
+
+
+def test_a_first_batch_that_nobody_could_tell_keeps_the_rounds_too(images, tmp_path):
+    def play(name, *n_rounds):
+        with Ledger(tmp_path / f"{name}.db", images.classes) as ledger:
+            for i in range(10, 20):
+                ledger.record(Look("me", round=1), images.digests[i], UNSURE)
+            return [labelled(ledger, images, n) for n in n_rounds][-1]
+
+    straight, _ = play("straight", 6)
+    again, asked = play("again", 4, 6)
+    assert again.labeled.tolist() == straight.labeled.tolist()
+    assert repr(again.history) == repr(straight.history)
+    assert asked == 10
 
 
 @pytest.mark.parametrize("settings", [{"batch_size": 3}, {"n_check": 20}])

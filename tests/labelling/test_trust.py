@@ -71,6 +71,18 @@ def test_altered_tables_triggers_and_missing_events_are_refused(file, statements
     assert file.read_bytes() == before
 
 
+@pytest.mark.parametrize(
+    ("old", "new"), [(b"event_kept", b"event_k\xffpt"), (b"not null unique", b"not null uniq\xee\xff")]
+)
+def test_a_file_whose_very_damage_is_no_text_is_named(file, old, new):
+    content = file.read_bytes()
+    assert old in content
+    file.write_bytes(content.replace(old, new))
+    with pytest.raises(LedgerError, match=r"labels\.db .*(damaged|altered)") as error:
+        use(file)
+    assert "\n" not in str(error.value)
+
+
 def event(**values):
     """A statement that adds an event which is sound but for these values."""
     kept = {
@@ -103,6 +115,12 @@ def test_an_event_that_no_ledger_records_is_named(file, values):
     with pytest.raises(LedgerError, match=r"event 6\b.* altered it; put a copy back") as error:
         use(file)
     assert "\n" not in str(error.value)
+
+
+def test_a_class_without_a_name_is_named(file):
+    altered(file, "insert into class (number, name) values (2, x'ff')")
+    with pytest.raises(LedgerError, match=r"labels\.db has a class without a number or a name"):
+        use(file)
 
 
 def test_what_others_do_to_an_open_ledger_is_noticed(file):

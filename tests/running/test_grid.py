@@ -1,10 +1,17 @@
 """What people write into a grid means what they see."""
 
+import json
+import sys
+
 import nbformat
 import pytest
 
 from alhelpers import cli
-from alhelpers.running.plan import SweepError, make_plan, parse_assignments, read_grid
+from alhelpers.running import notebooks, software
+from alhelpers.running.grid import SweepError, parse_assignments, read_grid
+from alhelpers.running.plan import make_plan
+
+NOTEBOOK_06 = notebooks.NOTEBOOKS / "06_active_learning.ipynb"
 
 
 @pytest.fixture
@@ -70,4 +77,203 @@ def test_runs_that_show_no_history_are_said_to_have_none(notebook, tmp_path, cap
     out = tmp_path / "out"
     assert cli.main(["sweep", str(notebook), "-p", "seed=0:2", "--out", str(out)]) == 0
     told = capsys.readouterr().err
-    assert "2 runs showed no history and have no row in the results; end a cell" in told
+    assert "2 runs showed neither a history nor a result; end a cell with `learner.history`, or call" in told
+
+
+# --- By the declared type ---
+
+
+def declaring(tmp_path, lines, **metadata):
+    path = tmp_path / "declares.ipynb"
+    cell = nbformat.v4.new_code_cell(lines, metadata={"tags": ["parameters"]})
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("annotation", "text", "values"),
+    [
+        ("str", "labeller=007", ["007"]),
+        ("str | None", "labeller=007,5,None", ["007", "5", None]),
+        ("None", "labeller=007", ["007"]),  # declared without a type
+        ("float | str", "x=0.5,1,auto", [0.5, 1.0, "auto"]),
+        ("int | str", "x=5,007,x,0:2", [5, "007", "x", 0, 1]),
+        ("'int | None'", "x=None,3", [None, 3]),
+        ("typing.Optional[int]", "x=None,3", [None, 3]),
+        ("Union[int, str]", "x=3,cat", [3, "cat"]),
+        ("Literal['a', 'b']", "x=a,b", ["a", "b"]),
+        ("Literal[1, 2, 4]", "x=4,1:3", [4, 1, 2]),
+        ("Literal['auto'] | float", "x=auto,1", ["auto", 1.0]),
+        ("int", "x=10:4:-2", [10, 8, 6]),
+        ("float", "x=0:2", [0.0, 1.0]),
+        ("None", "x=1,0.5", [1.0, 0.5]),
+        ("None", "x=true,False", [True, False]),
+        ("str", "x=None,1:20", [None, "1:20"]),  # None is its default
+    ],
+)
+def test_values_are_read_as_the_parameter_is_declared(annotation, text, values, tmp_path):
+    name = text.partition("=")[0]
+    line = f"{name} = None" if annotation == "None" else f"{name}: {annotation} = None"
+    found = planned(declaring(tmp_path, line), parse_assignments([text]), name)
+    assert found == values
+    assert list(map(type, found)) == list(map(type, values))
+
+
+def test_a_file_s_numbers_are_numbers_where_text_will_do_too(tmp_path):
+    file = tmp_path / "grid.yml"
+    file.write_text('x: [0.5, 1, auto, " auto "]')
+    assert planned(declaring(tmp_path, "x: float | str = 2"), read_grid(file), "x") == [
+        0.5,
+        1.0,
+        "auto",
+        " auto ",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "text", "sentence"),
+    [
+        ("x: bool = False", "x=yes", r"x is 'yes'; .* as bool: give True or False$"),
+        ("x: bool = False", "x=TRUE", r"x is 'TRUE'; .* as bool: give True or False$"),
+        ("x: bool = False", "x=1", r"x is 1; .* as bool: give True or False$"),
+        ("x: Literal['a', 'b'] = 'a'", "x=a,c", r"x is 'c'; declares.ipynb declares it as 'a' or 'b'$"),
+        ("x: int = 0", "x=5:0", r"x=5:0 has no values because it goes down; write 5:0:-1$"),
+        ("x: float = 0", "x=0:1:0.1", r"the range '0:1:0.1' of x is not of whole numbers; list its values"),
+        ("x: int = 0", "x=0:1000000000", r"has too many values; a sweep plans at most 100,000 runs$"),
+        ("x: int = 0", "x=0:1" + "0" * 30, r"has too many values; a sweep plans at most 100,000 runs$"),
+        ("x: int = 0", "x=1,000", r"x=1,000 would be the values 1 and 000; write 1000$"),
+        ("x: int = 0", "x=1,,2", r"x=1,,2 has nothing before or after a comma; leave the comma out$"),
+        ("x: int = 0", "x=" + "9" * 100, r"^x is 9{60}…; declares.ipynb declares it as int$"),
+        ("x: str = 'a'", "x=\udcff", r"x is '\\udcff'; "),
+        ("%matplotlib inline\nx: int = 0", "x=1", r"move the line `%matplotlib inline` to another cell$"),
+    ],
+)
+def test_what_cannot_be_meant_is_told_in_a_sentence_that_helps(line, text, sentence, tmp_path):
+    with pytest.raises(SweepError, match=sentence):
+        make_plan(declaring(tmp_path, line), parse_assignments([text]))
+
+
+def test_text_that_looks_like_something_else_is_said_to_be_text(tmp_path):
+    plan = make_plan(declaring(tmp_path, "x: str = 'a'"), {"x": "None,b"})
+    assert plan.notes == ("x None is read as text, as declares.ipynb declares it",)
+
+
+@pytest.mark.parametrize(
+    ("metadata", "sentence"),
+    [
+        ({"kernelspec": {"name": "ir", "display_name": "R"}}, r"asks for the kernel ir \(R\), which is not"),
+        ({"language_info": {"name": "R"}}, r"is a notebook in R; only Python notebooks can be run"),
+        (
+            {"kernelspec": {"name": "torch", "display_name": "Torch", "language": "python"}},
+            r"asks for the kernel torch \(Torch\), which is not this environment's; choose Python 3 in the",
+        ),
+    ],
+)
+def test_a_kernel_of_another_environment_is_named_and_not_run_as_python(metadata, sentence, tmp_path, capsys):
+    path = declaring(tmp_path, "x: int = 0", **metadata)
+    with pytest.raises(SweepError, match=sentence):
+        make_plan(path, {"x": "1"})
+    assert cli.main(["run", str(path), "--out", str(tmp_path / "out")]) == 2
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_kernel_of_another_name_that_starts_this_python_is_as_good(tmp_path, monkeypatch):
+    folder = tmp_path / "kernels" / "mine"
+    folder.mkdir(parents=True)
+    (folder / "kernel.json").write_text(json.dumps({"argv": [sys.executable, "-m"], "display_name": "Mine"}))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    spec = {"name": "mine", "display_name": "Mine", "language": "python"}
+    assert make_plan(declaring(tmp_path, "x: int = 0", kernelspec=spec), {"x": "1"}).runs
+
+
+# --- Of several parameters ---
+
+BUDGETS = {"batch_size": "10,50", "label_budget": "15,400"}
+
+
+def test_impossible_combinations_are_named_before_anything_runs_or_left_out():
+    with pytest.raises(SweepError) as problem:
+        make_plan(NOTEBOOK_06, BUDGETS)
+    assert str(problem.value) == (
+        "1 of 4 combinations cannot run: batch_size is 50 but label_budget is 15: one batch would spend more "
+        "than the budget; --skip-impossible leaves them out"
+    )
+    plan = make_plan(NOTEBOOK_06, BUDGETS, skip_impossible=True)
+    found = [(run.parameters["batch_size"], run.parameters["label_budget"]) for run in plan.runs]
+    assert found == [(10, 15), (10, 400), (50, 400)]
+    assert plan.notes[0].startswith(
+        "1 of 4 combinations are left out: batch_size is 50 but label_budget is 15"
+    )
+    with pytest.raises(
+        SweepError, match=r"^label_budget is 5,000 but n_pool is 4,000: there are not that many"
+    ):
+        make_plan(NOTEBOOK_06, {"label_budget": "5000"}, skip_impossible=True)
+
+
+def test_zip_pairs_values_and_keeps_those_that_are_alike(notebook):
+    plan = make_plan(notebook, {"seed": "0:3", "name": "a,b,c", "rate": "0.5"}, zipped=True)
+    found = [(run.parameters["seed"], run.parameters["name"], run.parameters["rate"]) for run in plan.runs]
+    assert found == [(0, "a", 0.5), (1, "b", 0.5), (2, "c", 0.5)]
+    with pytest.raises(
+        SweepError, match=r"--zip pairs values, and there are 3 of seed and 2 of name; give as"
+    ):
+        make_plan(notebook, {"seed": "0:3", "name": "a,b"}, zipped=True)
+
+
+def test_a_plan_has_a_limit_that_is_said_before_it_is_made(notebook):
+    with pytest.raises(SweepError, match=r"^1,000 × 1,000 values make 1,000,000 runs; a sweep plans at most"):
+        make_plan(notebook, {"seed": "0:1000", "rate": "0:1000"})
+
+
+def test_relative_paths_are_the_caller_s_and_recorded_absolute(tmp_path, monkeypatch, capsys):
+    (tmp_path / "images").mkdir()
+    (tmp_path / "work").mkdir()
+    lines = "folder: str = 'images'\nledger_file: str = 'new.db'\nstart: str = 'a'\nfile_type: str = 'png'"
+    path = declaring(tmp_path, lines)
+    monkeypatch.chdir(tmp_path / "work")
+    (run,) = make_plan(path, {"start": "../images"}).runs
+    assert run.parameters == {
+        "folder": str(tmp_path / "images"),  # what the notebook has beside it
+        "ledger_file": "new.db",  # what is not there yet belongs to the run
+        "start": str(tmp_path / "images"),
+        "file_type": "png",
+    }
+    (run,) = make_plan(path, {"folder": "mine"}).runs
+    assert run.parameters["folder"] == str(tmp_path / "work" / "mine")
+    for kept in ("", "/data", "https://example.org/x"):
+        assert make_plan(path, {"folder": kept}).runs[0].parameters["folder"] == kept
+    arguments = ["sweep", str(path), "-p", "folder=mine", "--out", str(tmp_path / "out"), "--dry-run"]
+    assert cli.main(arguments) == 0
+    assert f"folder mine is read as {tmp_path / 'work' / 'mine'}" in capsys.readouterr().err
+
+
+def test_a_module_that_runs_will_not_find_is_named_before_they_start(tmp_path):
+    path = declaring(tmp_path, "x: int = 0")
+    content = nbformat.read(path, as_version=4)
+    content.cells.append(nbformat.v4.new_code_cell("import json, yaml\nfrom my_helpers.deep import thing"))
+    nbformat.write(content, path)
+    (tmp_path / "my_helpers.py").touch()
+    (note,) = make_plan(path, {"x": "1"}).notes
+    assert note.startswith(
+        "declares.ipynb imports my_helpers, not installed here; runs have folders of their"
+    )
+
+
+def test_what_a_run_is_follows_the_packages_it_imports_and_not_who_looks_at_it(monkeypatch, tmp_path):
+    cells = [
+        "%matplotlib inline\nimport numpy as np, PIL",
+        "from yaml import safe_load\nimport os, alhelpers",
+    ]
+    assert software.imported(cells) == ("PIL", "numpy", "yaml")
+    found = software.software(("yaml",))
+    assert {"alhelpers", "engine", "numpy", "PyYAML"} <= {*found}
+    assert any(name.startswith("tensorflow") for name in found) == (found["engine"] == "tensorflow")
+    for name in ("course", "running", "labelling"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "SHA256SUMS").touch()
+    before = software.digest_of(tmp_path)
+    for name in ("course/doctor.py", "running/plan.py", "cli.py"):
+        (tmp_path / name).write_text("edited")
+        assert software.digest_of(tmp_path) == before, name
+    (tmp_path / "labelling" / "images.py").write_text("edited")
+    assert software.digest_of(tmp_path) != before

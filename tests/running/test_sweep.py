@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import io
 import json
 import os
 import re
@@ -9,18 +10,22 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
 import nbformat
+import numpy as np
 import papermill
 import pyarrow.parquet
 import pytest
 
 from alhelpers import cli
-from alhelpers.running import kernels, notebooks, summary, sweep
+from alhelpers.running import kernels, notebooks, summary, sweep, sweep_result
 from alhelpers.running import plan as plan_module
-from alhelpers.running.plan import SweepError, digest_of, make_plan, parse_values
+from alhelpers.running.grid import SweepError
+from alhelpers.running.plan import PlannedRun, make_plan
+from alhelpers.running.software import digest_of
 from alhelpers.running.store import Store
 
 PARAMETERS = (
@@ -129,24 +134,6 @@ def fork_server_and_kernels(pid):
 # --- Planning ---
 
 
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("5,10,20", [5, 10, 20]),
-        ("0:4", [0, 1, 2, 3]),
-        ("0:100:50", [0, 50]),
-        ("None,1:3", [None, 1, 2]),
-        ("0.5, 1e-3", [0.5, 1e-3]),
-        ("true,False", [True, False]),
-        ("margin", ["margin"]),
-    ],
-)
-def test_values_are_lists_ranges_and_words(text, values):
-    found = parse_values("x", text)
-    assert found == values
-    assert list(map(type, found)) == list(map(type, values))
-
-
 def test_a_plan_is_the_product_of_all_values(notebook):
     plan = make_plan(notebook, {"seed": [0, 1, 2], "wait": [0, 1]})
     assert len(plan.runs) == 6 == len({planned.id for planned in plan.runs})
@@ -184,7 +171,7 @@ def test_identity_is_notebook_parameters_and_package_and_nothing_else(notebook, 
     executed.cells[1].execution_count = 7
     nbformat.write(executed, tmp_path / "executed.ipynb")
     assert identity(tmp_path / "executed.ipynb", seed=3) == first, "outputs are no part of what will run"
-    monkeypatch.setattr(plan_module, "package_version", lambda: "0.0")
+    monkeypatch.setattr(plan_module.software, "software", lambda imports: {"numpy": "0.0"})
     assert identity(notebook, seed=3) != first
 
 
@@ -211,7 +198,7 @@ def test_ten_thousand_runs_are_planned_in_five_seconds_of_work(tmp_path):
         (["-p", "seed="], r"seed= has no values; give a list like 5,10,20 or a range like 0:20$"),
         (["-p", "seed=5:5"], r"seed=5:5 has no values"),
         (["-p", "seed"], r"-p seed is no NAME=VALUES; give for example -p batch_size=5,10,20$"),
-        (["-p", "seed=0:9:0"], r"the range '0:9:0' of seed has step 0; give 1 or more$"),
+        (["-p", "seed=0:9:0"], r"the range '0:9:0' of seed has step 0; give another$"),
         (["-p", "seed=1", "-p", "seed=2"], r"seed is given twice"),
         ([], r"the grid is empty; give at least one parameter, as in -p seed=0:20$"),
         (["-p", "seed=1", "--jobs", "2", "--scheduler", "tcp://x:1"], r"--jobs is for this machine"),
@@ -241,7 +228,7 @@ def test_a_wrong_call_ends_in_one_sentence(notebook, tmp_path, capfd, monkeypatc
         (
             nbformat.writes(nbformat.v4.new_notebook(metadata={"kernelspec": {
                 "name": "ir", "display_name": "R", "language": "R"}})),
-            r"is a notebook in R; only Python notebooks can be swept",
+            r"is a notebook in R; only Python notebooks can be run",
         ),
         (nbformat.writes(nbformat.v4.new_notebook()), r'has no cell tagged "parameters", so there is'),
     ],
@@ -562,6 +549,44 @@ def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch)
         sweep._first_ended(client, {client.submit(int, "1")})
 
 
+TOLD_TO_END = threading.Event()
+
+
+def ends_when_told():
+    TOLD_TO_END.wait(120)
+
+
+def test_a_cluster_on_which_nothing_ends_is_given_up(monkeypatch):
+    from distributed import Client, LocalCluster
+
+    monkeypatch.setattr(sweep, "STARTING_SECONDS", 0.5)
+    with (
+        LocalCluster(n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+    ):
+        try:
+            running = {client.submit(ends_when_told)}
+            with pytest.raises(
+                SweepError, match=r"no run has ended on the cluster for 3 s; restart its workers"
+            ):
+                sweep._first_ended(client, running, timeout=0.5)
+        finally:
+            TOLD_TO_END.set()
+
+
+def test_a_result_that_never_comes_back_is_a_failure_of_its_run(monkeypatch):
+    class Ended:
+        def result(self, timeout):
+            raise TimeoutError
+
+        def release(self):
+            pass
+
+    monkeypatch.setattr(sweep, "_first_ended", lambda *_: set())
+    problem = sweep._taken(None, Ended(), 1)
+    assert sweep._lost(PlannedRun("x", {}), problem)["error"]["message"].startswith("its result did not come")
+
+
 @pytest.mark.parametrize(
     ("ended_by", "code", "sentence"),
     [
@@ -577,7 +602,7 @@ def test_a_cluster_that_has_lost_its_last_worker_ends_in_a_sentence(monkeypatch)
 def test_however_a_sweep_ends_the_results_of_what_is_there_are_written(
     notebook, tmp_path, monkeypatch, capfd, ended_by, code, sentence
 ):
-    def two_then_none(jobs, plan, pending, timeout):
+    def two_then_none(jobs, plan, pending, timeout, place):
         for planned in pending[:2]:
             record = {
                 "status": "done", "parameters": planned.parameters, "error": None, "seconds": 1.0,
@@ -596,16 +621,20 @@ def test_however_a_sweep_ends_the_results_of_what_is_there_are_written(
     assert "2 of 6 runs are done" in (out / "summary.html").read_text()
 
 
-def test_a_worker_with_another_package_or_none_is_named():
-    class Client:
-        def run(self, function, **_):
-            return {"tcp://far:1": "0.0.1+deadbeef"}
+def test_a_worker_with_other_software_or_none_is_named(notebook):
+    plan = make_plan(notebook, {"seed": [1]})
 
-    with pytest.raises(SweepError, match=r"the worker at tcp://far:1 has alhelpers 0.0.1\+deadbeef and the"):
-        sweep._check_workers(Client(), "0.1.0+cafe")
+    class Client:
+        def run(self, function, *_, **__):
+            return {"tcp://far:1": plan.software | {"numpy": "1.26"}}
+
+    with pytest.raises(
+        SweepError, match=r"the worker at tcp://far:1 has numpy 1.26 and the sweep has numpy 2"
+    ):
+        sweep._check_workers(Client(), plan)
     Client.run = lambda *_, **__: (_ for _ in ()).throw(ModuleNotFoundError("No module named 'alhelpers'"))
     with pytest.raises(SweepError, match=r"a worker cannot run alhelpers \(No module named 'alhelpers'\)"):
-        sweep._check_workers(Client(), "0.1.0+cafe")
+        sweep._check_workers(Client(), plan)
 
 
 def test_a_history_that_is_none_is_a_failure(tmp_path):
@@ -629,7 +658,9 @@ def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
     assert "another sweep is writing to" in capsys.readouterr().err
 
 
-def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, tmp_path):
+def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(tmp_path):
+    keeps = "import os\nos.mkdir('deep')\nopen('deep/seed.txt', 'w').write(str(seed))"
+    notebook = write_notebook(tmp_path / "tiny.ipynb", FITS, keeps)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -668,6 +699,154 @@ def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(notebook, 
     assert code == 0, err
     assert found_rows(tmp_path / "out") == expected_rows(range(6))
     assert not list(tmp_path.glob("*/*.ipynb")), "a worker left a notebook in its folder"
+    kept = [path.read_text() for path in tmp_path.glob("out/runs/*/deep/seed.txt")]
+    assert sorted(kept) == list("012345"), "what runs write comes back with them"
+
+
+# --- What runs leave ---
+
+WRITES = """
+import os
+from alhelpers.running import sweep_result
+os.makedirs("deep/er")
+for name in ("model.txt", "deep/er/curve.csv", "run.json"):
+    with open(name, "w") as file:
+        file.write(f"{name} of {seed}")
+sweep_result(accuracy=seed / 10, loss=float("nan"), seed=-seed)
+sweep_result(named=f"run {seed}", accuracy=seed / 5)
+"""
+
+
+def test_files_and_results_of_a_run_are_kept_beside_it(tmp_path):
+    notebook = write_notebook(tmp_path / "writes.ipynb", WRITES, parameters="seed: int = 0")
+    out = tmp_path / "out"
+    code, _, err = run_command(notebook, "-p", "seed=1,2", "--out", out)
+    assert (code, err) == (0, ""), err
+    for path in (out / "runs").iterdir():
+        record = json.loads((path / "run.json").read_text())
+        seed = record["parameters"]["seed"]
+        assert record["files"] == ["deep/er/curve.csv", "model.txt", "own-run.json"]
+        for kept, name in [("model.txt", "model.txt"), ("own-run.json", "run.json")]:
+            assert (path / kept).read_text() == f"{name} of {seed}"
+    table = pyarrow.parquet.read_table(out / "runs.parquet").to_pylist()
+    assert [row["seed"] for row in table] == [1, 2]
+    assert [row["accuracy"] for row in table] == [0.2, 0.4], "the later value of a name counts"
+    assert [row["result_seed"] for row in table] == [-1, -2], "a parameter keeps its name"
+    assert [row["named"] for row in table] == ["run 1", "run 2"]
+    assert all(row["loss"] != row["loss"] for row in table)
+    assert [row["run_status"] for row in table] == ["done", "done"]
+    page = (out / "summary.html").read_text()
+    assert re.search(r"<td>accuracy</td>\s*<td class=\"number\">2</td><td class=\"number\">0.3</td>", page), (
+        page
+    )
+    assert 'deep/er/curve.csv">deep/er/curve.csv</a>' in page
+
+
+def test_of_a_run_on_a_cluster_come_as_many_files_as_can_travel(tmp_path, monkeypatch):
+    for name, size in [("a.bin", 60), ("b.bin", 60), ("c.bin", 30)]:
+        (tmp_path / name).write_bytes(b"x" * size)
+    monkeypatch.setattr(sweep, "FILES_BYTES", 100)
+    files, left_out = sweep._packed(str(tmp_path))
+    assert {name: len(content) for name, content in files.items()} == {"a.bin": 60, "c.bin": 30}
+    assert left_out == ["b.bin"]
+
+
+@pytest.mark.parametrize("value", [[1, 2], 10**30, {"a": 1}, np.arange(3), object()])
+def test_a_result_that_has_no_place_in_a_table_is_refused_where_it_is_given(value):
+    with pytest.raises(
+        ValueError, match=r"sweep_result: x is a \w+; give one number, a text, True, False or"
+    ):
+        sweep_result(x=value)
+
+
+ODD = """
+import os, shutil
+if seed == 1: print("\\udcff")
+if seed == 2: display({"application/vnd.alhelpers.result+json": '{"a": [1]}', "text/plain": ""}, raw=True)
+if seed == 3: shutil.rmtree(os.getcwd())
+if seed == 4: os._exit(3)
+if seed == 5: import subprocess; subprocess.Popen(["sleep", "600"])
+"""
+
+
+@linux
+def test_whatever_a_notebook_does_the_others_are_done_and_nothing_is_left(tmp_path, monkeypatch):
+    places = {"TMPDIR": tmp_path / "tmp", "JUPYTER_RUNTIME_DIR": tmp_path / "runtime"}
+    for name, folder in places.items():
+        folder.mkdir()
+        monkeypatch.setenv(name, str(folder))
+    notebook = write_notebook(tmp_path / "odd.ipynb", ODD, parameters="seed: int = 0")
+    code, printed, err = run_command(notebook, "-p", "seed=0:7", "--out", tmp_path / "out")
+    assert code == 1
+    assert "5 of 7 runs done" in printed
+    assert "failed: seed=2: ValueError: the notebook shows" in err
+    assert "failed: seed=4: DeadKernelError" in err
+    assert len(list((tmp_path / "out" / "runs").iterdir())) == 7
+    assert [path for folder in places.values() for path in folder.rglob("*")] == []
+    with (tmp_path / "out" / "runs.csv").open(newline="") as file:
+        assert [row["run_status"] for row in csv.DictReader(file)].count("done") == 5
+
+
+@linux
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT])
+def test_temporary_folders_and_connection_files_go_however_a_sweep_ends(
+    notebook, tmp_path, monkeypatch, number
+):
+    places = {"TMPDIR": tmp_path / "tmp", "JUPYTER_RUNTIME_DIR": tmp_path / "runtime"}
+    for name, folder in places.items():
+        folder.mkdir()
+        monkeypatch.setenv(name, str(folder))
+    runs = tmp_path / "out" / "runs"
+    process = start(notebook, "-p", "seed=0:2", "-p", "wait=600.0", "--out", tmp_path / "out")
+    wait_for(lambda: list(runs.glob(".*.at-work/.notebook.kernel.json")))
+    wait_for(lambda: fork_server_and_kernels(process.pid)[1])
+    os.killpg(process.pid, number) if number == signal.SIGINT else process.kill()
+    process.communicate(timeout=60)
+    wait_for(lambda: not runs.exists() or not list(runs.iterdir()))
+    assert [path for folder in places.values() for path in folder.rglob("*")] == []
+
+
+@linux
+def test_a_kernel_whose_exit_code_nobody_asks_for_has_ended():
+    pid = os.fork()
+    if not pid:
+        os._exit(0)
+    try:
+        kernel = kernels.ForkedKernel(pid)
+        wait_for(lambda: kernel.poll() == 0, 5)
+        assert Path(f"/proc/{pid}").exists(), (
+            "it is a zombie, as in containers whose first process is no init"
+        )
+    finally:
+        os.waitpid(pid, 0)
+
+
+@pytest.mark.parametrize("encoding", ["cp932", "cp437", "ascii"])
+def test_no_sweep_is_lost_to_a_letter_that_the_terminal_lacks(notebook, tmp_path, monkeypatch, encoding):
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
+    monkeypatch.setattr(sys, "stdout", streams[0])
+    monkeypatch.setattr(sys, "stderr", streams[1])
+    out = tmp_path / "ö–ж"
+    assert cli.main(["sweep", str(notebook), "-p", "name=ä–ж", "--out", str(out), "--dry-run"]) == 0
+    streams[0].flush()
+    assert b"0 done and 0 failed" in streams[0].buffer.getvalue()
+
+
+@linux
+def test_a_sweep_is_whole_in_a_folder_whose_name_the_locale_lacks(tmp_path, monkeypatch):
+    for name, value in [("LC_ALL", "C"), ("PYTHONUTF8", "0"), ("PYTHONCOERCECLOCALE", "0")]:
+        monkeypatch.setenv(name, value)
+    folder = tmp_path / "ö–ж"
+    folder.mkdir()
+    notebook = write_notebook(folder / "ä.ipynb", FITS, "open('kept.txt', 'w').close()")
+    code, _, err = run_command(notebook, "-p", "seed=1", "-p", "name=ü", "--out", folder / "out")
+    assert code == 0, err
+    assert found_rows(folder / "out") == expected_rows([1])
+    assert [row["name"] for row in csv.DictReader((folder / "out" / "runs.csv").open(encoding="utf-8"))] == [
+        "ü"
+    ]
+    assert len(list(folder.glob("out/runs/*/kept.txt"))) == 1
+    assert "Sweep of ä" in (folder / "out" / "summary.html").read_text(encoding="utf-8")
 
 
 # --- What is written ---
