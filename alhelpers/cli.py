@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from alhelpers.running.notebooks import Outcome
 
-_COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], tuple]] = {}
+_COMMANDS: dict[str, tuple[Callable[[argparse.Namespace], int], tuple[Any, ...]]] = {}
 """Of each command: the function that does it, and its arguments."""
 
 
@@ -24,10 +24,10 @@ def _argument(*names: str, **settings: object) -> tuple[tuple[str, ...], dict[st
     return names, settings
 
 
-def _command(name: str, *arguments: tuple) -> Callable:
+def _command(name: str, *arguments: tuple[Any, ...]) -> Callable[..., Any]:
     """Make a function a command, which its docstring explains; it returns the exit code."""
 
-    def register(function: Callable[[argparse.Namespace], int]) -> Callable:
+    def register(function: Callable[..., int]) -> Callable[..., int]:
         _COMMANDS[name] = function, arguments
         return function
 
@@ -42,7 +42,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="alhelpers", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     for name, (function, its_arguments) in _COMMANDS.items():
-        text = function.__doc__[0].lower() + function.__doc__[1:].rstrip(".")
+        told = function.__doc__ or ""
+        text = told[:1].lower() + told[1:].rstrip(".")
         command = commands.add_parser(name, help=text, description=text)
         for names, settings in its_arguments:
             command.add_argument(*names, **settings)
@@ -61,6 +62,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError) as problem:
         print(f"alhelpers: {problem}", file=sys.stderr)
         return 2
+    except ModuleNotFoundError as problem:
+        print(f"alhelpers: {problem}; `alhelpers doctor` says what to install", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("alhelpers: stopped; nothing is half-written", file=sys.stderr)
         return 130
@@ -75,7 +79,7 @@ _JOBS = _argument(
 )
 
 
-def _out(default: str) -> tuple:
+def _out(default: str) -> tuple[Any, ...]:
     return _argument("--out", type=Path, default=Path(default), help="folder to write (default %(default)s)")
 
 
@@ -143,7 +147,7 @@ def _sweep_notebook(options: argparse.Namespace) -> int:
     if missing := [name for name in needed if not find_spec(name)]:
         raise ValueError(
             f"a sweep needs {' and '.join(missing)}, which the tutorial does not; "
-            "install what is missing with: pip install -e '.[sweep]'"
+            f"install what is missing with: pip install {' '.join(missing).replace('yaml', 'pyyaml')}"
         )
     from alhelpers.running import terminal
 

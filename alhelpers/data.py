@@ -41,7 +41,7 @@ class Dataset:
     y_pool: np.ndarray | None
     x_test: np.ndarray
     y_test: np.ndarray
-    n_classes: int | None = None
+    n_classes: int = None  # type: ignore[assignment]  # a number from the start
 
     def __post_init__(self) -> None:
         for part in ("pool", "test"):
@@ -144,7 +144,7 @@ def read_mnist(
     """
     packed = read_shipped("mnist.npz")
     with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        return tuple(
+        return tuple(  # type: ignore[return-value]  # of four
             _first(archive, name, n)
             for name, n in (
                 ("x_train", n_train),

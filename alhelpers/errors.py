@@ -16,7 +16,7 @@ class UserError(ValueError):
 
 def check_count(name: str, value: object, least: int = 1, most: float = math.inf) -> int:
     """The value as an int. Raises ValueError, naming it, unless it is a whole number from least to most."""
-    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= value <= most:
+    if isinstance(value, bool) or not isinstance(value, Integral) or not least <= int(value) <= most:
         span = f"from {least:,} up" if most == math.inf else f"from {least:,} to {most:,}"
         raise ValueError(f"{name} is {value!r}; give a whole number {span}")
     return int(value)

@@ -2,7 +2,7 @@
 
 import copy
 from collections.abc import Callable, Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class Fit(NamedTuple):
     steps: int
 
 
-class History(Sequence):
+class History(Sequence[Fit]):
     """The fits of a learner, oldest first: a tidy table with the columns stage, n_labels, accuracy, steps."""
 
     columns = Fit._fields
@@ -36,7 +36,7 @@ class History(Sequence):
     def __len__(self) -> int:
         return len(self._rows)
 
-    def __getitem__(self, index: int | slice) -> "Fit | History":
+    def __getitem__(self, index: Any) -> Any:  # a Fit, or for a slice a History
         return History(self._rows[index]) if isinstance(index, slice) else self._rows[index]
 
     def __iter__(self) -> Iterator[Fit]:
@@ -63,7 +63,7 @@ class History(Sequence):
         return shown | {self.MIME: [row._asdict() for row in self._rows]}
 
     def _table(self) -> Table:
-        rows = [(row.stage, row.n_labels, f"{row.accuracy:.4f}", row.steps) for row in self._rows]
+        rows: list[Any] = [(row.stage, row.n_labels, f"{row.accuracy:.4f}", row.steps) for row in self._rows]
         if len(rows) > 8:
             rows[4:-4] = [(f"… {len(rows) - 8} more", "", "", "")]
         return Table(self.columns, rows)
@@ -240,7 +240,7 @@ class ActiveLearner:
     def weight_images(self) -> np.ndarray:
         """The weights of each class as an image, float32 of shape (n_classes, height, width)."""
         images = np.zeros((self.data.n_classes, self._pixels.size), np.float32)
-        images[:, self._pixels] = self.model.weights.T
+        images[:, self._pixels] = self.model.weights.T  # type: ignore[attr-defined]
         return images.reshape(-1, *self.data.x_pool.shape[1:])
 
     def copy(self) -> "ActiveLearner":

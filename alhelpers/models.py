@@ -2,10 +2,9 @@
 
 import copy
 import os
-from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -50,13 +49,14 @@ class Model(Protocol):
 class Classifier:
     """A classifier of scikit-learn's shape as a `Model`: every fit trains a new copy of it."""
 
-    def __init__(self, classifier: object, n_classes: int) -> None:
+    def __init__(self, classifier: Any, n_classes: int) -> None:
         self._new, self._n_classes = classifier, n_classes
         self.reset()
 
     def reset(self) -> None:
         """Forget all that was learned; until the next fit each class is as probable as the others."""
-        self._fitted, self.n_iter_ = None, 1
+        self._fitted: Any = None
+        self.n_iter_ = 1
 
     def fit(self, x: np.ndarray, y: np.ndarray, *_: np.ndarray) -> None:
         """Train a copy on x, y."""
@@ -76,7 +76,7 @@ class Classifier:
 def make_model(
     n_features: int,
     n_classes: int,
-    model: Callable[..., Model] | object | None = None,
+    model: Any = None,
     **settings: float | None,
 ) -> Model:
     """The article's model, or the one that `ActiveLearner` was given; settings are for the article's.

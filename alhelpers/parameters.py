@@ -10,7 +10,7 @@ import difflib
 import math
 import re
 from collections.abc import Iterable, Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alhelpers.data import N_DRAWS, N_TRAIN
 from alhelpers.errors import UserError
@@ -44,7 +44,7 @@ class Rule(NamedTuple):
             span = f" from {self.least:,} {most}"
         return kind + span + (", or None" if self.optional else "")
 
-    def allows(self, value: object) -> bool:
+    def allows(self, value: Any) -> bool:
         """Whether a value is one of these; of a type that is not bool, int, float or str, every one is."""
         if self.type not in ("bool", "int", "float", "str"):
             return True
@@ -96,7 +96,7 @@ _AT_MOST = (
 _DRAWN_TOGETHER = {"n_repeats": ("n_pool", "n_test")}
 
 
-def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
+def check_parameters(namespace: Mapping[str, Any] | None = None) -> None:
     """Stop the notebook in one sentence if a parameter is unknown or has a value that makes no sense.
 
     Parameters
@@ -130,7 +130,7 @@ def check_parameters(namespace: Mapping[str, object] | None = None) -> None:
     _check_together(given)
 
 
-def _check_together(given: Mapping[str, object]) -> None:
+def _check_together(given: Mapping[str, Any]) -> None:
     """The relations between parameters, of those a notebook has."""
     for small, large, why in _AT_MOST:
         if {small, large} <= set(given) and given[small] > given[large]:

@@ -5,6 +5,7 @@ import io
 import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any
 
 import numpy as np
 from matplotlib import rc_context, rcdefaults
@@ -64,11 +65,11 @@ class Picture(Figure):
         self.savefig(buffer, format="png", metadata={"Software": None})
         return buffer.getvalue()
 
-    def numbers(self) -> list[dict]:
+    def numbers(self) -> list[dict[str, Any]]:
         """What is drawn, axes by axes: lines, bars and points as numbers, images packed by `pack_image`."""
         return [numbers for numbers in map(_numbers, self.axes) if numbers]
 
-    def _repr_mimebundle_(self, **_: object) -> tuple[dict, dict]:
+    def _repr_mimebundle_(self, **_: object) -> tuple[dict[str, Any], dict[str, Any]]:
         png = base64.b64encode(self.png()).decode()
         data = {"image/png": png, "text/plain": f"<Picture: {self.alt}>"}
         return data, {"image/png": {"alt": self.alt}, "numbers": self.numbers()}
@@ -77,7 +78,7 @@ class Picture(Figure):
         return f"<Picture: {self.alt}>"
 
 
-def _each(*parts: Collection, looks: Sequence) -> Iterator[tuple]:
+def _each(*parts: Collection[Any], looks: Sequence[Any]) -> Iterator[tuple[Any, ...]]:
     """The parts side by side, each with a look of its own. Raises ValueError where looks run out."""
     if len(parts[0]) > len(looks):
         raise ValueError(
@@ -518,16 +519,16 @@ def unpack_image(packed: str) -> np.ndarray:
     return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
 
 
-def _numbers(axes: Axes) -> dict:
+def _numbers(axes: Axes) -> dict[str, Any]:
     found = {
         "lines": [[_round(v) for v in line.get_data()] for line in axes.lines],
         "bars": [_round([bar.get_height() for bar in group]) for group in axes.containers],
-        "images": [pack_image(image.get_array()) for image in axes.images],
+        "images": [pack_image(image.get_array()) for image in axes.images],  # type: ignore[arg-type]
     }
     return {kind: values for kind, values in found.items() if values}
 
 
-def _round(values: Sequence[float]) -> list[float]:
+def _round(values: Any) -> list[float]:
     rounded = (float(f"{v:.5g}") for v in np.asarray(values, float))
     return [int(v) if v.is_integer() else v for v in rounded]  # as JupyterLab would write them
 

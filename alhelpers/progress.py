@@ -3,9 +3,10 @@
 import os
 import sys
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 
-def progress(items: Iterable, label: str = "", total: int | None = None) -> Iterator:
+def progress(items: Iterable[Any], label: str = "", total: int | None = None) -> Iterator[Any]:
     """Go through items with a progress line, if a person is looking; `total` is for items without a length.
 
     Jupyter servers name their session in the kernel's environment; papermill, nbval and nbclient do not, and
@@ -17,7 +18,7 @@ def progress(items: Iterable, label: str = "", total: int | None = None) -> Iter
         from IPython.display import clear_output
 
         yield from tqdm(items, desc=label, total=total, leave=False, file=sys.stdout)
-        clear_output()  # the finished bar would stay behind as an empty line
+        clear_output()  # type: ignore[no-untyped-call]  # the finished bar would stay behind as an empty line
     elif sys.stderr.isatty():
         yield from tqdm(items, desc=label, total=total, leave=False)
     else:

@@ -1,6 +1,7 @@
 """Build the web book: python site/build.py [FOLDER]. `make site` does it, into build/site."""
 
 import shutil
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -15,7 +16,7 @@ ROOT = SITE.parent
 SOURCES = (
     "README.md", "LICENSE*", "CITATION.cff", "notebooks/[0-9][0-9]_*.ipynb",
     "docs/*.*", "benchmarks/*.*", "alhelpers/*.md", "alhelpers/**/*.py",
-    "workshop/*.md", "workshop/*/*.ipynb",
+    "workshop/*.md", "workshop/*.html", "workshop/*/*.ipynb",
 )  # fmt: skip
 
 
@@ -33,12 +34,14 @@ def build(out: Path) -> None:
         options = ["--quiet", "--fail-on-warning", f"--conf-dir={SITE}", f"--doctree-dir={scratch}/doctrees"]
         if build_main([*options, str(sources), str(pages)]):
             raise ValueError(f"{out} was not built, for the reason above")
+        command = [sys.executable, SITE / "try" / "build.py", pages / "try.html", "index.html"]
+        subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":
     folder = Path(sys.argv[1] if len(sys.argv) > 1 else ROOT / "build" / "site").resolve()
     try:
         build(folder)
-    except (OSError, ValueError) as problem:
+    except (OSError, ValueError, subprocess.CalledProcessError) as problem:
         sys.exit(f"alhelpers: {problem}")
     print(f"Open {folder / 'index.html'}, or serve it: python -m http.server --directory {folder}")

@@ -30,8 +30,6 @@ def exercise(solution: NotebookNode) -> NotebookNode:
         if "check" in tags(cell):
             # Or Run All would stop at the first exercise that is not solved.
             cell.metadata.tags.append("raises-exception")
-            # Folded: what goes wrong is for those to read whom it went wrong for.
-            cell.metadata.jupyter = {"source_hidden": True}
         if cell.cell_type == "code":
             cell.outputs, cell.execution_count = [], None
     return made

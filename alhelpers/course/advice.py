@@ -38,7 +38,7 @@ def install_command(*options: str) -> str:
     prefix = Path(sys.prefix)
     unfinished = (prefix / ".made-by-alhelpers").exists() and not (prefix / ".packages").exists()
     if unfinished or not in_environment():
-        return "make install" if os.name == "posix" else 'see the README, under "without make (Windows)"'
+        return f"{'py' if os.name == 'nt' else 'python3'} tutorial.py install"
     if not LOCK.exists():
         return " ".join([python(), "-m pip install", *options, "alhelpers"])
     if (REPOSITORY / "wheels").is_dir():

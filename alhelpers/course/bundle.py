@@ -1,5 +1,6 @@
 """Gather the repository and the packages it needs in one folder, to install from without a network."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -19,33 +20,26 @@ MARK = "START-HERE.txt"
 _START_HERE = """\
 Active learning on MNIST: installing without a network
 
-The folder wheels/ beside this file holds every package for these machines,
+{first}The folder wheels/ beside this file holds every package for these machines,
 Python version first:
 
     {targets}
 
 You need one of these Pythons (python.org has them for Windows and macOS), and
-5 GB of disk. First copy this whole folder from the stick to your disk: on
+4 GB of disk. First copy this whole folder from the stick to your disk: on
 Windows to a short path such as C:\\tutorial, as long ones are cut off there.
-Then open a terminal in the copy.
+Then open a terminal in the copy; on Windows write py -{python} for python3.
 
-Linux, macOS
-
-    make install         (with another Python: make install PYTHON=python3.12)
-    make doctor          (checks everything and says what to do)
-    make run             (runs all notebooks)
-    make lab             (opens them in JupyterLab)
-
-Windows, or without make: Linux and macOS have .venv/bin/ for .venv\\Scripts\\
-
-    py -{python} -m venv .venv
-    .venv\\Scripts\\python -m pip install --no-index --find-links wheels --require-hashes -r requirements.lock
-    .venv\\Scripts\\python -m pip install --no-index --no-deps --no-build-isolation -e .
-    .venv\\Scripts\\alhelpers doctor
-    .venv\\Scripts\\alhelpers run
-    .venv\\Scripts\\jupyter-lab
+    python3 tutorial.py doctor    (installs, checks everything, says what to do)
+    python3 tutorial.py run       (runs all notebooks)
+    python3 tutorial.py lab       (opens them in JupyterLab)
 
 The exercises are in workshop/exercises.
+"""
+_TRY_FIRST = """\
+Before anything is installed, open try.html in a browser (a double click will do).
+It needs no Python and no network.
+
 """
 
 
@@ -75,7 +69,7 @@ def parse_target(text: str) -> Target:
     systems = r"win_amd64|macosx_\d+_\d+_arm64|manylinux_2_(\d+)_(x86_64|aarch64)"
     if not (match := re.fullmatch(rf"({versions})/({systems})", text)):
         raise ValueError(
-            f"{text!r} is no machine to gather packages for; write Python 3.11 to 3.13 and a platform, as in "
+            f"{text!r} is no machine to gather packages for; write Python 3.11 to 3.14 and a platform, as in "
             "3.12/win_amd64, 3.13/macosx_14_0_arm64 or 3.12/manylinux_2_28_x86_64 (2.28 is glibc's version)"
         )
     python, platform_tag, glibc, machine = match.groups()
@@ -114,13 +108,16 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
         )
     with replacing(out, MARK) as fresh:
         _clone(repository, fresh)
+        has_page = _make_try(fresh)
         wheels = fresh / "wheels"
         for target in everyone.values():
             _download(target, fresh / "requirements.lock", wheels, out / "wheels", repository / "wheels")
         (wheels / "FOR.txt").write_text(", ".join(everyone) + "\n", encoding="utf-8")
         on_windows = [target.python for target in everyone.values() if target.environment["os_name"] == "nt"]
         start_here = _START_HERE.format(
-            targets="\n    ".join(everyone), python=[*on_windows, this_machine().python][0]
+            first=_TRY_FIRST if has_page else "",
+            targets="\n    ".join(everyone),
+            python=[*on_windows, this_machine().python][0],
         )
         (fresh / MARK).write_text(start_here, encoding="utf-8")
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
@@ -147,7 +144,7 @@ def _is_as_made(folder: Path) -> bool:
     if not (folder / ".git").is_dir():
         return False
     added = _git(folder, "status", "--porcelain", "--ignored").splitlines()
-    return sorted(added) == [f"!! {MARK}", "!! wheels/"]
+    return sorted(set(added) - {"!! try.html"}) == [f"!! {MARK}", "!! wheels/"]
 
 
 def _clone(repository: Path, folder: Path) -> None:
@@ -163,6 +160,19 @@ def _clone(repository: Path, folder: Path) -> None:
         why = failure.stderr.strip().splitlines()[-1:] or ["it does not say why"]
         raise OSError(f"git cannot copy {repository} ({why[0]}); give it a clone of the repository") from None
     shutil.rmtree(folder / ".git" / "logs", ignore_errors=True)
+
+
+def _make_try(folder: Path) -> bool:
+    """Put the page that needs no installation into a copy of the repository; whether there is one to make."""
+    script = folder / "site" / "try" / "build.py"
+    if not script.is_file():
+        return False
+    # Its own package makes it, and leaves no bytecode there.
+    env = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
+    done = subprocess.run([sys.executable, script, folder / "try.html"], env=env, stdout=subprocess.PIPE)
+    if done.returncode:
+        raise OSError("try.html cannot be made, for the reason above")
+    return True
 
 
 def _git(folder: Path, *arguments: str) -> str:
@@ -184,7 +194,7 @@ def _download(target: Target, lock: Path, wheels: Path, *earlier: Path) -> None:
     # Without a network; then only what is missing; and all of it, should what is there be damaged.
     ways = [["--no-index", *there], there, []] if there else [[]]
     complaints = []
-    print(f"{target.name}: gathering {len(lines)} wheels, some 0.6 GB if none is there yet …", flush=True)
+    print(f"{target.name}: gathering {len(lines)} wheels, some 0.4 GB if none is there yet …", flush=True)
     try:
         for way in ways:
             done = subprocess.run([*command, *way], stderr=subprocess.PIPE, text=True, errors="replace")

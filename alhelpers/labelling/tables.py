@@ -141,6 +141,6 @@ def _pyarrow(path: Path) -> ModuleType | None:
         import pyarrow.parquet
     except ImportError:
         raise LedgerError(
-            f"{path} needs PyArrow, which is missing; run `pip install -e '.[label]'`, or give a .csv name"
+            f"{path} needs PyArrow, which is missing; run `pip install pyarrow`, or give a .csv name"
         ) from None
     return pyarrow

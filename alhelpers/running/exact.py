@@ -4,6 +4,7 @@ import csv
 import io
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -12,13 +13,15 @@ from importlib.util import find_spec
 from itertools import zip_longest
 from pathlib import Path
 
-from alhelpers.data import Dataset, load_mnist
+from alhelpers.data import Dataset, load_mnist, read_mnist
 from alhelpers.errors import UserError
 from alhelpers.files import atomic_write
 from alhelpers.learner import ActiveLearner, Fit, History
 from alhelpers.models import ENGINES, engine
 from alhelpers.running.notebooks import TIMEOUT
 
+JAVASCRIPT = Path(__file__).resolve().parents[2] / "site" / "try" / "exact.mjs"
+"""The model of the page that needs no installation, as a program for Node."""
 WITH_FITS = ("03_ground_truth", "05_random_labeling", "06_active_learning", "07_auto_labeling")
 """Those whose outputs hold the fits that are compared."""
 
@@ -42,6 +45,24 @@ def article_fits() -> list[Fit]:
         learner.fit("auto", verbose=False)
     history = learner.history
     return [*rows, *history.stage("active"), naive.history[-1], *history.stage("auto")]
+
+
+def javascript_fits() -> list[Fit]:
+    """The same by the JavaScript of the page that needs no installation, in Node.
+
+    Raises UserError if that fails.
+    """
+    x, y, x_test, y_test = read_mnist(4000, 400)
+    images = b"".join(part.astype("u1").tobytes() for part in (x, x_test, y, y_test))
+    try:
+        done = subprocess.run(["node", JAVASCRIPT], input=images, capture_output=True, timeout=TIMEOUT)
+    except subprocess.TimeoutExpired:
+        raise UserError(f"node has not done the fits within {TIMEOUT:g} s; try again") from None
+    if done.returncode:
+        why = done.stderr.decode(errors="replace").strip()[:300]
+        raise UserError(f"node cannot run {JAVASCRIPT.name} ({why}); version 18 or later can")
+    _, *lines = csv.reader(io.StringIO(done.stdout.decode()))
+    return [Fit(stage, int(n), float(accuracy), int(steps)) for stage, n, accuracy, steps in lines]
 
 
 def active_learner(rounds: int, data: Dataset) -> ActiveLearner:
@@ -103,18 +124,18 @@ def write_fits(fits: Iterable[Fit], path: Path) -> None:
     atomic_write(path, text.getvalue().encode())
 
 
-def check_engine(notebooks: Path, out: Path) -> bool:
-    """Run the fits with the engine at work, print how many are equal, write ENGINE.csv; whether all are."""
-    expected = committed_fits(notebooks)
+def check_engine(notebooks: Path, out: Path, name: str | None = None) -> bool:
+    """Run the fits, say how many are equal and write NAME.csv; whether all are. None: the engine at work."""
+    expected, name = committed_fits(notebooks), name or engine()
     start = time.perf_counter()
-    found = article_fits()
+    found = javascript_fits() if name == "javascript" else article_fits()
     seconds = time.perf_counter() - start
-    write_fits(found, out / f"{engine()}.csv")
+    write_fits(found, out / f"{name}.csv")
     pairs = list(zip(found, expected, strict=False))
     accuracies = sum(here.accuracy == there.accuracy for here, there in pairs)
     steps = sum(here.steps == there.steps for here, there in pairs)
     print(
-        f"{engine():<11}{accuracies} of {len(expected)} accuracies and {steps} of {len(expected)} "
+        f"{name:<11}{accuracies} of {len(expected)} accuracies and {steps} of {len(expected)} "
         f"step counts equal, {seconds:.1f} s",
         flush=True,
     )
@@ -129,9 +150,7 @@ def check(notebooks: Path, out: Path) -> bool:
     committed_fits(notebooks)  # before anybody waits
     equal = []
     for name in installed_engines():
-        command = [sys.executable, "-m", "alhelpers.running.exact", str(notebooks), str(out)]
-        # A second thread of OpenBLAS is lost as soon as somebody else uses the core.
-        env = {"OPENBLAS_NUM_THREADS": "1"} | os.environ | {"ALHELPERS_ENGINE": name}
+        command, env = command_for(name, notebooks, out)
         try:
             equal.append(subprocess.run(command, env=env, timeout=TIMEOUT).returncode == 0)
         except subprocess.TimeoutExpired:
@@ -139,10 +158,21 @@ def check(notebooks: Path, out: Path) -> bool:
     return all(equal)
 
 
+def command_for(name: str, notebooks: Path, out: Path) -> tuple[list[str], dict[str, str]]:
+    """The command that runs `check_engine` with one of `installed_engines`, and its environment."""
+    # A second thread of OpenBLAS is lost as soon as somebody else uses the core.
+    env = {"OPENBLAS_NUM_THREADS": "1"} | os.environ
+    if name in ENGINES:
+        env["ALHELPERS_ENGINE"] = name
+    return [sys.executable, "-m", "alhelpers.running.exact", str(notebooks), str(out), name], env
+
+
 def installed_engines() -> list[str]:
-    """The engines that this environment has."""
-    return [name for name in ENGINES if find_spec(name)]
+    """The engines that this environment has; "javascript" where there is Node, in a clone of the project."""
+    engines = [name for name in ENGINES if find_spec(name)]
+    return [*engines, "javascript"] if shutil.which("node") and JAVASCRIPT.is_file() else engines
 
 
 if __name__ == "__main__":
-    sys.exit(not check_engine(*map(Path, sys.argv[1:])))
+    notebooks_folder, out_folder, engine_name = sys.argv[1:]
+    sys.exit(not check_engine(Path(notebooks_folder), Path(out_folder), engine_name))

@@ -50,7 +50,9 @@ def find_notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
     """The tutorial's notebooks in reading order. Raises FileNotFoundError if the folder has none."""
     notebooks = sorted(folder.glob("[0-9][0-9]_*.ipynb"))
     if not notebooks:
-        raise FileNotFoundError(f"no notebooks in {folder}; run this from a clone of the repository")
+        raise FileNotFoundError(
+            f"no notebooks in {folder}; name one, or run this in an environment made in the repository"
+        )
     return notebooks
 
 
@@ -322,6 +324,8 @@ def _execute_into(folder: Path, notebook: Path) -> Outcome:
     start, name = time.monotonic(), notebook.stem
     target = folder / f"{name}.ipynb"
     error = execute_notebook(notebook, target, {}, folder)
+    if error and not error["cell"]:  # its kernel did not start, or died: on a busy machine that happens
+        error = execute_notebook(notebook, target, {}, folder)
     error = error or history_error(nbformat.read(target, as_version=4))
     if error and target.exists():
         target.rename(folder / f"{name}.failed.ipynb")
@@ -338,7 +342,7 @@ def _refresh(path: Path, scratch: Path) -> Outcome:
     try:
         notebook = nbformat.read(path, as_version=4)
         check_kernel(path, notebook)
-        NotebookClient(
+        client = NotebookClient(
             notebook,
             timeout=600,
             record_timing=False,
@@ -346,7 +350,11 @@ def _refresh(path: Path, scratch: Path) -> Outcome:
             kernel_name="python3",
             extra_arguments=KERNEL_ARGUMENTS,
             kernel_manager_class=kernels.kernel_manager_class(scratch / f"{path.stem}.json", forked=False),
-        ).execute()
+        )
+        try:
+            client.execute()
+        except RuntimeError:  # its kernel did not start, or died: on a busy machine that happens
+            client.execute()
         atomic_write(path, as_committed(notebook))
     except CellExecutionError as failure:
         return Outcome(path.stem, time.monotonic() - start, f"{failure.ename}: {failure.evalue}")

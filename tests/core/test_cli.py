@@ -179,3 +179,14 @@ def test_papermill_stops_at_a_wrong_parameter_with_one_sentence(tmp_path, name, 
     executed = nbformat.read(tmp_path / "out.ipynb", as_version=4)
     ran = [cell for cell in executed.cells if cell.cell_type == "code" and cell.execution_count]
     assert len(ran) == 3, "parameters, papermill's own cell, the check, and nothing after it"
+
+
+def test_a_missing_package_is_named(monkeypatch, capsys):
+    monkeypatch.delitem(sys.modules, "alhelpers.running.notebooks", raising=False)
+    monkeypatch.setitem(sys.modules, "nbformat", None)
+    assert cli.main(["refresh"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("alhelpers: ")
+    assert "nbformat" in said
+    assert said.endswith("; `alhelpers doctor` says what to install\n")
+    assert len(said.splitlines()) == 1

@@ -68,7 +68,7 @@ def test_without_a_seed_the_first_images_in_file_order():
     assert np.array_equal(few.y_pool, y_train[:30])
     assert np.array_equal(few.x_test, x_test[:20])
     assert np.array_equal(few.y_test, y_test[:20])
-    assert few.n_classes == 10
+    assert few.n_classes == load_mnist(1, 1).n_classes == load_mnist(1, 1, seed=0).n_classes == 10
 
 
 def test_a_seed_draws_from_the_whole_files_without_repeats_and_the_same_again():
@@ -86,12 +86,25 @@ def test_a_seed_draws_from_the_whole_files_without_repeats_and_the_same_again():
     assert everything.x_pool.sum(dtype=np.int64) == x_train.sum(dtype=np.int64)
 
 
+def test_a_seed_draws_pool_and_test_set_each_from_its_own_file_and_both_anew():
+    x_train, y_train, x_test, y_test = read_mnist()
+    train = {x.tobytes(): y for x, y in zip(x_train, y_train, strict=True)}
+    test = {x.tobytes(): y for x, y in zip(x_test, y_test, strict=True)}
+    one, other = load_mnist(300, 300, seed=1), load_mnist(300, 300, seed=2)
+    for drawn in (one, other):
+        assert [train.get(x.tobytes()) for x in drawn.x_pool] == drawn.y_pool.tolist()
+        assert [test.get(x.tobytes()) for x in drawn.x_test] == drawn.y_test.tolist()
+    assert not np.array_equal(one.x_pool, other.x_pool)
+    assert not np.array_equal(one.x_test, other.x_test), "the test set does not follow the seed"
+
+
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
         ({"n_pool": 0}, "n_pool is 0"),
         ({"n_pool": 60_001}, "n_pool is 60001.*1 to 60,000"),
         ({"n_test": -3}, "n_test is -3"),
+        ({"n_test": 10_001}, "n_test is 10001.*1 to 10,000"),
         ({"n_test": 2.5}, "n_test is 2.5"),
         ({"n_pool": True}, "n_pool is True"),
         ({"seed": -1}, "seed is -1"),
@@ -108,8 +121,9 @@ def test_a_dataset_cannot_be_changed_and_does_not_follow_its_source():
     dataset = Dataset(x, y, x, y)
     x[0] = 9
     assert dataset.x_pool.max() == 0
-    with pytest.raises(ValueError, match="read-only"):
-        dataset.y_pool[0] = 1
+    for array in (dataset.x_pool, dataset.y_pool, dataset.x_test, dataset.y_test):
+        with pytest.raises(ValueError, match="read-only"):
+            array[0] = 1
     with pytest.raises(AttributeError):
         dataset.y_pool = y
     assert dataset.n_classes == 4

@@ -59,6 +59,12 @@ def test_a_fit_stops_after_its_patience_and_keeps_the_best(make, arrays):
         assert kept == counts.max()
 
 
+def test_by_default_patience_and_learning_rate_are_the_article_s(make, arrays):
+    counts = make(784).fit(*arrays)
+    assert len(counts) - 1 - int(np.argmax(counts)) == 10
+    assert np.array_equal(counts, make(784, learning_rate=0.1, patience=10).fit(*arrays))
+
+
 def test_probabilities_are_the_softmax_of_weights_and_bias(make, arrays):
     x = arrays[0]
     model = make(784)

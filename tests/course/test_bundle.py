@@ -46,7 +46,7 @@ def repository(tmp_path, monkeypatch):
         ),
     )
     (folder / "requirements.lock").write_text("# a comment\n" + "".join(lines))
-    (folder / ".gitignore").write_text("/wheels/\n/START-HERE.txt\n")
+    (folder / ".gitignore").write_text("/wheels/\n/START-HERE.txt\n/try.html\n")
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     commit(folder)
@@ -74,7 +74,7 @@ def test_a_bundle_has_what_its_machines_need_and_nothing_of_where_it_was_made(re
     assert "what is not committed stays out of the bundle" in capsys.readouterr().out
     assert names(out / "wheels") == ["everywhere", "windows"]
     assert "3.12/win_amd64" in (out / bundle.MARK).read_text(encoding="utf-8")
-    assert "py -3.12 -m venv .venv" in (out / bundle.MARK).read_text(encoding="utf-8")
+    assert "on Windows write py -3.12 for python3" in (out / bundle.MARK).read_text(encoding="utf-8")
     assert not (out / "not-committed.txt").exists()
     (out / "requirements.lock").unlink()
     git(out, "checkout", "--", "requirements.lock")  # a damaged file can be restored on a learner's machine
@@ -89,6 +89,26 @@ def test_a_bundle_has_what_its_machines_need_and_nothing_of_where_it_was_made(re
     )
     subprocess.run([sys.executable, *command.split(), str(installed)], cwd=out, check=True)
     assert (installed / "everywhere.py").exists()
+
+
+def test_the_page_that_needs_no_installation_is_its_first_thing(repository, tmp_path, capfd):
+    script = repository / "site" / "try" / "build.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('play')")
+    git(repository, "add", "-A")
+    commit(repository)
+    out = tmp_path / "build" / "bundle"
+    for _ in range(2):  # the second time it takes the place of the first
+        bundle.make_bundle(out, [], repository)
+    assert (out / "try.html").read_text() == "play"
+    said = (out / bundle.MARK).read_text(encoding="utf-8")
+    assert said.index("open try.html in a browser") < said.index("wheels/")
+    script.write_text("raise SystemExit('no MNIST')")
+    commit(repository)
+    with pytest.raises(OSError, match=r"try\.html cannot be made"):
+        bundle.make_bundle(out, [], repository)
+    assert "no MNIST" in capfd.readouterr().err
+    assert (out / "try.html").read_text() == "play"
 
 
 def test_a_bundle_that_cannot_be_made_leaves_the_last_one_as_it_was(repository, earlier, capfd):
@@ -148,17 +168,3 @@ def test_each_machine_gets_its_own_lines_of_the_lock(target, locked):
     some = {"tensorflow-cpu", "tensorflow", "colorama"} & {line.partition("==")[0] for line in lines}
     assert some == set(locked.split())
     assert not any(";" in line for line in lines), "pip would ask the machine that gathers"
-
-
-def test_make_installs_from_wheels_where_there_are_some_and_from_an_index_otherwise(tmp_path):
-    def what_make_would_do(*variables):
-        command = ["make", "-n", "install", "VENV=/nowhere/.venv", *variables]
-        return subprocess.run(command, cwd=REPOSITORY, capture_output=True, text=True, check=True).stdout
-
-    (tmp_path / "my wheels").mkdir()
-    (tmp_path / "my wheels" / "FOR.txt").write_text("3.12/win_amd64\n")
-    with_wheels = what_make_would_do(f"WHEELS={tmp_path / 'my wheels'}")
-    assert f'--no-index --find-links "{tmp_path / "my wheels"}" --require-hashes' in with_wheels
-    assert f"packages from {tmp_path / 'my wheels'}/ and no network" in with_wheels
-    assert "is for 3.12/win_amd64; name such a Python with PYTHON=" in with_wheels
-    assert "--no-index" not in what_make_would_do("WHEELS=")

@@ -54,6 +54,10 @@ def sources(notebook):
     return [cell for cell in cells if cell.metadata.slideshow.slide_type != "skip"]
 
 
+def rows(table):
+    return [[cell.text for cell in row.select("th, td")] for row in table.select("tr")]
+
+
 def outputs(cells):
     return [output for cell in cells for output in cell.get("outputs", ())]
 
@@ -74,10 +78,14 @@ def test_every_output_and_figure_of_the_notebook_is_shown_whole_and_in_order(pag
     printed = [
         output.get("text") or output.data["text/plain"]
         for output in outputs(cells)
-        if "image/png" not in output.get("data", {})
+        if not {"image/png", "text/html"} & output.get("data", {}).keys()
     ]
     assert [one.text.splitlines() for one in page.select("section .printed")] == [
         text.splitlines() for text in printed
+    ]
+    tables = [output.data["text/html"] for output in outputs(cells) if "text/html" in output.get("data", {})]
+    assert [rows(one) for one in page.select("section .table")] == [
+        rows(BeautifulSoup(table, "html.parser")) for table in tables
     ]
     alts = []
     for cell in cells:

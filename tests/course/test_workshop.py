@@ -1,21 +1,37 @@
 """Exercises are made from their solutions, solutions run, and checks say what is missing or wrong."""
 
 import importlib.util
+import inspect
 import re
+import traceback
 from concurrent.futures import ThreadPoolExecutor
 
 import nbformat
+import numpy as np
 import pytest
 from answers import RIGHT, WRONG
 
+from alhelpers.course import checks
+from alhelpers.course.exercises import results
 from alhelpers.running import notebooks as run
 
 WORKSHOP = run.REPOSITORY / "workshop"
-spec = importlib.util.spec_from_file_location("make_exercises", WORKSHOP / "make.py")
-make = importlib.util.module_from_spec(spec)
-spec.loader.exec_module(make)
+
+
+def load(path):
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+make = load(WORKSHOP / "make.py")
+prose = load(run.REPOSITORY / "tests" / "running" / "test_prose.py")  # how figures are read out of sentences
+# What exercises give, or quote of the article; 95% is the level of every interval.
+ELSEWHERE = {"95", "100", "4,000", "10,000", "2,000", "83.75", "89.75", "92.25", "92", "94", "99"}
 
 SOLUTIONS = run.find_notebooks(make.SOLUTIONS)
+NO_ENGINE = "import os\n\nos.environ['ALHELPERS_ENGINE'] = 'neither'"
 each_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 
 
@@ -24,18 +40,32 @@ def tagged(notebook, tag):
 
 
 def texts(notebook):
-    return {cell.id: "".join(o.get("text", "") for o in cell.get("outputs", ())) for cell in notebook.cells}
+    """What each cell shows, by its id: what it printed, and then the table below."""
+    return {
+        cell.id: "".join(
+            output.get("text", "") or output.get("data", {}).get("text/plain", "")
+            for output in cell.get("outputs", ())
+        )
+        for cell in notebook.cells
+    }
 
 
 @pytest.fixture(scope="module")
 def executed(tmp_path_factory):
-    """Every solution and every exercise, each run in a kernel of its own: (error, notebook)."""
+    """Every solution and every exercise, each run in a kernel of its own: (error, notebook).
+
+    Whatever asks which engine is at work fails: what they show must be the same with TensorFlow and without.
+    """
     out = tmp_path_factory.mktemp("workshop")
 
     def execute(path):
         target = out / f"{path.parent.name}-{path.name}"
-        error = run.execute_notebook(path, target, {}, out)
-        return error, make.read(target)
+        notebook = make.read(path)
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(NO_ENGINE))
+        error = run.execute_notebook(notebook, target, {}, out)
+        fresh = make.read(target)
+        del fresh.cells[0]
+        return error, fresh
 
     paths = [folder / path.name for folder in (make.SOLUTIONS, make.EXERCISES) for path in SOLUTIONS]
     with ThreadPoolExecutor(2) as pool:
@@ -83,7 +113,10 @@ def test_each_exercise_says_what_to_do_and_has_a_check_and_a_moral(path):
     for name in begun:
         assert any(cell.id.startswith(f"{name}-") for cell in tagged(solution, "solution")), name
     for cell in solution.cells:
-        assert cell.cell_type == "markdown" or len(cell.source.splitlines()) <= 15, f"{cell.id} is too long"
+        if cell.cell_type == "code":
+            lines = cell.source.splitlines()
+            assert len(lines) <= 10, f"{cell.id} is too long"
+            assert max(map(len, lines)) <= 88, f"{cell.id} is too wide"
 
 
 @each_solution
@@ -134,6 +167,7 @@ def add(notebook, answer, check, name):
     notebook.cells += [
         nbformat.v4.new_code_cell(answer),
         nbformat.v4.new_code_cell(check, id=name, metadata=tags),
+        nbformat.v4.new_code_cell("hint()", id=f"{name}-hint"),
     ]
 
 
@@ -144,12 +178,11 @@ def with_other_answers(solution):
         if "check" in make.tags(cell):
             name = cell.id.removesuffix("-check")
             ours = [part for part in tagged(solution, "solution") if part.id.startswith(f"{name}-")]
+            source = "\n\n\n".join(part.source for part in ours)
             for k, (_, old, new, _) in enumerate(wrong for wrong in WRONG if wrong[0] == name):
-                source = "\n\n\n".join(part.source for part in ours)
                 assert old in source, f"the solution of {name} no longer has {old!r}"
                 add(made, source.replace(old, new), cell.source, f"{name}-{k}")
-            if name in RIGHT:
-                add(made, RIGHT[name], cell.source, f"{name}-right")
+            add(made, RIGHT.get(name, source), cell.source, f"{name}-right")
         elif cell.cell_type == "code":
             made.cells.append(cell)
     return made
@@ -165,25 +198,30 @@ def answered(tmp_path_factory):
         return make.read(out / path.name)
 
     with ThreadPoolExecutor(2) as pool:
-        cells = [cell for notebook in pool.map(execute, SOLUTIONS) for cell in notebook.cells]
+        notebooks = list(pool.map(execute, SOLUTIONS))
     said = {}
-    for cell in cells:
-        outputs = cell.get("outputs", ())
-        errors = [output for output in outputs if output.output_type == "error"]
-        if errors:
-            said[cell.id] = errors[0].ename, "\n".join(errors[0].traceback)
-        elif outputs:  # what is printed may arrive in several pieces
-            said[cell.id] = "Right", "".join(output.get("text", "") for output in outputs)
+    for notebook in notebooks:
+        shown = texts(notebook)
+        for cell in notebook.cells:
+            errors = [output for output in cell.get("outputs", ()) if output.output_type == "error"]
+            if errors:
+                said[cell.id] = errors[0].ename, "\n".join(errors[0].traceback)
+            elif cell.get("outputs"):
+                said[cell.id] = "Right", shown[cell.id]
     return said
 
 
 @pytest.mark.parametrize("name", dict.fromkeys(wrong[0] for wrong in WRONG))
-def test_a_check_says_what_is_wrong(name, answered):
+def test_a_check_asks_about_what_is_wrong_and_says_more_on_request(name, answered):
     for k, (_, old, new, part) in enumerate(wrong for wrong in WRONG if wrong[0] == name):
         error, shown = answered.get(f"{name}-{k}", ("nothing", ""))
         assert error == "NotYet", f"{name} with {new!r} for {old!r} gives {error}: {shown[-200:]}"
-        assert part in shown, f"{name} with {new!r} for {old!r} says {shown!r}"
-        assert "\n" not in shown
+        question = re.fullmatch(r"Not yet: (.+) \(More: run hint\(\) in a cell\.\)", shown)[1]
+        assert part in question, f"{name} with {new!r} for {old!r} asks {question!r}"
+        assert "?" in question
+        _, more = answered[f"{name}-{k}-hint"]
+        assert len(more.split()) > 2, f"{name} with {new!r} for {old!r} has no more to say than {more!r}"
+        assert more.strip() not in question
 
 
 @pytest.mark.parametrize("name", RIGHT)
@@ -191,3 +229,62 @@ def test_a_check_accepts_another_right_answer(name, answered):
     said, shown = answered.get(f"{name}-right", ("nothing", ""))
     assert said == "Right", f"{name}: {shown}"
     assert shown.startswith("Right. ")
+    assert answered[f"{name}-right-hint"][1].startswith("No check is waiting")
+
+
+def asked_of(answer):
+    """What a check says that calls an answer, looks into what it returns, and shares a fault of its own."""
+
+    @checks.checked
+    def check(answer):
+        return f"It is {answer().strip()}."
+
+    with pytest.raises(Exception) as raised:  # noqa: PT011 - which one is what is asked
+        check(answer)
+    return raised.value
+
+
+def written_in_a_notebook(source):
+    names = {"__name__": "__main__"}
+    exec(source, names)
+    return names["answer"]
+
+
+def test_an_error_of_the_check_is_not_blamed_on_the_learner():
+    error = asked_of(written_in_a_notebook("answer = lambda: 42"))
+    assert isinstance(error, checks.NotYet)
+    assert "The check could not work with it" in str(error)
+    assert "AttributeError" in error.more
+    assert "not yours" in error.more
+
+
+def test_an_error_in_the_learner_s_code_is_shown_from_there_on():
+    error = asked_of(written_in_a_notebook("def answer():\n    return 1 / 0"))
+    assert isinstance(error, ZeroDivisionError)
+    frames = [frame.name for frame in traceback.extract_tb(error.__traceback__)]
+    assert frames[-2:] == ["run", "answer"], "what the check did in between is nothing to read"
+
+
+def test_two_thousand_resamples_are_accepted_whatever_the_seed():
+    """The text of 8.1 invites a bootstrap; a right one must not fail by chance."""
+    check = inspect.unwrap(results.check_8_1)
+    for seed in range(200):
+        rng = np.random.default_rng(seed)
+
+        def difference(right_a, right_b, rng=rng):
+            kinds = [np.sum(right_b & ~right_a), np.sum(right_a & ~right_b)]
+            shares = np.array([*kinds, len(right_a) - sum(kinds)]) / len(right_a)
+            better, worse, _ = rng.multinomial(len(right_a), shares, 2000).T  # as drawing images is
+            return np.percentile((better - worse) / len(right_a), [2.5, 97.5])
+
+        right = rng.random((2, 400)) < 0.8
+        assert "points" in check(difference, *right), f"seed {seed}"
+
+
+def test_every_figure_in_what_an_exercise_shows_is_in_an_output():
+    for path in SOLUTIONS:
+        notebook = make.read(path)
+        numbers = prose.shown(notebook)
+        said = {figure for text in prose.sentences(notebook) for figure in prose.figures(text)}
+        unknown = {figure for figure in said - ELSEWHERE if not prose.is_shown(figure, numbers)}
+        assert not unknown, f"solutions/{path.name} says {sorted(unknown)}, which none of its outputs shows"

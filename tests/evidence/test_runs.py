@@ -125,6 +125,25 @@ def test_typical_takes_the_middle_of_each_cluster_the_largest_first():
         assert np.linalg.norm(x[position] - centres[k]) < np.median(distance)
 
 
+def test_clusters_of_one_size_and_images_that_measure_the_same_are_asked_about_in_their_order(
+    monkeypatch, small
+):
+    # Many, of few distinct values: an unstable sort changes their order.
+    rng, sizes = np.random.default_rng(0), [3, 2] * 15
+    clusters = np.repeat(np.arange(30), sizes)
+    monkeypatch.setattr(queries, "kmeans2", lambda *_, **__: (None, clusters))
+    x = rng.normal(size=(len(clusters), 60)).astype(np.float32)
+    chosen = queries.typical(x, 30, rng)
+    assert clusters[chosen].tolist() == [*range(0, 30, 2), *range(1, 30, 2)]
+
+    learner = ActiveLearner(small.data, model=SoftmaxRegression)
+    learner.label_manually(1)
+    left, thirds = learner.unlabeled, learner.unlabeled % 3
+    query = queries._lowest(lambda proba: thirds.astype(np.float32))
+    assert query(learner, 7, rng) == 7
+    assert learner.unlabeled.tolist() == [i for rest in range(3) for i in left if i % 3 == rest]
+
+
 @pytest.mark.parametrize("n", [60, 1200])  # fewer and more images than pixels
 def test_converged_finds_the_optimum_from_anywhere(n):
     images = draws.draw(1, 1300, 10)

@@ -1,10 +1,8 @@
 """The article's fits are the committed notebooks', whatever the engine; what changes them is seen."""
 
 import json
-import os
 import shutil
 import subprocess
-import sys
 
 import pytest
 
@@ -30,8 +28,7 @@ def test_the_notebooks_hold_the_article_s_403_fits(committed):
 
 @pytest.mark.parametrize("engine", exact.installed_engines())
 def test_each_engine_gives_every_accuracy_and_step_count(engine, tmp_path):
-    command = [sys.executable, "-m", "alhelpers.running.exact", str(NOTEBOOKS), str(tmp_path)]
-    env = {"OPENBLAS_NUM_THREADS": "1"} | os.environ | {"ALHELPERS_ENGINE": engine}
+    command, env = exact.command_for(engine, NOTEBOOKS, tmp_path)
     done = subprocess.run(command, env=env, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert "403 of 403 accuracies and 403 of 403 step counts equal" in done.stdout

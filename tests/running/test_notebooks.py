@@ -242,3 +242,24 @@ def test_results_can_be_computed_in_the_notebook_for_draws_that_no_file_holds(tm
 def test_the_readme_figure_is_the_notebook_s():
     figure = list(running.figures(read(running.NOTEBOOKS / "06_active_learning.ipynb")))[2]
     assert running.README_FIGURE.read_bytes() == figure, "renew docs/ with `make refresh`"
+
+
+def test_a_kernel_that_does_not_start_is_started_again_once(tmp_path, monkeypatch):
+    from jupyter_client.asynchronous.client import AsyncKernelClient
+
+    tried, wait = [], AsyncKernelClient.wait_for_ready
+
+    async def at_the_second_try(self, timeout=None):
+        tried.append(1)
+        if len(tried) == 1:
+            raise RuntimeError("Kernel didn't respond in 60 seconds")
+        await wait(self, timeout)
+
+    monkeypatch.setattr(AsyncKernelClient, "wait_for_ready", at_the_second_try)
+    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell("print(2 * 3)")])
+    nbformat.write(notebook, tmp_path / "one.ipynb")
+    assert running._execute_into(tmp_path, tmp_path / "one.ipynb").error == ""
+    assert len(tried) == 2
+    tried.clear()
+    assert running._refresh(tmp_path / "one.ipynb", tmp_path).error == ""
+    assert len(tried) == 2

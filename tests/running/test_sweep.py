@@ -658,6 +658,46 @@ def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
     assert "another sweep is writing to" in capsys.readouterr().err
 
 
+def test_a_lost_worker_costs_its_runs_a_second_try_and_no_other_run_anything(notebook, monkeypatch):
+    from distributed import KilledWorker
+
+    begun = []
+
+    class Future:
+        def __init__(self, seed):
+            begun.append(seed)
+            self.seed, self.killed = seed, seed == 2 or (seed == 3 and begun.count(3) == 1)
+
+        def result(self, timeout=None):
+            if self.killed:
+                raise KilledWorker("execute", None, 3)
+            return {"notebook": "", "record": {"status": "done", "parameters": {"seed": self.seed}}}
+
+        def release(self):
+            pass
+
+    class Client:
+        status = "running"
+
+    monkeypatch.setattr(sweep, "_connected", lambda _: contextlib.nullcontext(Client()))
+    monkeypatch.setattr(sweep, "_submit", lambda client, plan, run, *_: Future(run.parameters["seed"]))
+    monkeypatch.setattr(sweep, "_check_workers", lambda *_: None)
+    monkeypatch.setattr(sweep, "_threads", lambda _: 1)
+    monkeypatch.setattr(sweep, "_first_ended", lambda client, running, *_: set(running))
+    plan = make_plan(notebook, {"seed": [0, 1, 2, 3, 4, 5]})
+    found = {planned.id: planned.parameters["seed"] for planned in plan.runs}
+    records = [
+        (found.pop(identity), result["record"])
+        for identity, result in sweep._execute_there("tcp://far:1", plan, plan.runs, 60)
+    ]
+    assert not found, "runs without a result"
+    assert {seed for seed, record in records if record["status"] == "done"} == {0, 1, 3, 4, 5}
+    assert dict(records)[2]["error"]["message"] == "every worker that began this run died"
+    assert (begun[:6], sorted(begun[6:])) == ([*range(6)], [2, 3]), (
+        "each that was lost once more, alone, and after all others"
+    )
+
+
 def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(tmp_path):
     keeps = "import os\nos.mkdir('deep')\nopen('deep/seed.txt', 'w').write(str(seed))"
     notebook = write_notebook(tmp_path / "tiny.ipynb", FITS, keeps)

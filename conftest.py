@@ -1,0 +1,55 @@
+"""What all tests share, the notebooks' cells among them: a kernel gets a second chance, a hang no company."""
+
+import contextlib
+import os
+
+import psutil
+import pytest
+
+# Two processes run tests, as a rule on two processors. A second thread in each, or in the kernels that they
+# start, costs more than it gains, and many times as much where something else is at work.
+for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
+    os.environ.setdefault(name, "1")
+
+SLOW = {"fresh_run", "executed", "answered", "tmp_path"}
+"""Fixtures of tests that run notebooks."""
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Start a notebook's kernel again, once, if it does not start; under load one in hundreds does not."""
+    if not config.pluginmanager.hasplugin("nbval"):
+        return
+    from nbval import plugin
+
+    class Kernel(plugin.RunningKernel):
+        def __init__(self, *arguments: object, **settings: object) -> None:
+            try:
+                super().__init__(*arguments, **settings)
+            except RuntimeError:
+                if hasattr(self, "km"):
+                    self.km.shutdown_kernel(now=True)
+                super().__init__(*arguments, **settings)
+
+    plugin.RunningKernel = Kernel
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark as quick the notebooks' cells, and of the tests those that look at notebooks and run none."""
+    for item in items:
+        about_notebooks = item.path.name in ("test_house.py", "test_notebooks.py", "test_workshop.py")
+        if item.path.suffix == ".ipynb" or (about_notebooks and not SLOW & set(item.fixturenames)):
+            item.add_marker("quick")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo) -> object:
+    """End what a test that timed out has started, however far down: it would take the others' time."""
+    report = yield
+    if call.excinfo and "from pytest-timeout" in str(call.excinfo.value):
+        for process in psutil.process_iter():
+            with contextlib.suppress(psutil.Error):
+                # pytest puts the running test there, and whatever is started inherits it.
+                started_by = process.environ().get("PYTEST_CURRENT_TEST")
+                if started_by == f"{item.nodeid} ({call.when})" and process.pid != os.getpid():
+                    process.kill()
+    return report

@@ -1,0 +1,37 @@
+"""Files appear whole, on the disk too."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from alhelpers import files
+
+
+def test_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
+    done, fsync, replace = [], os.fsync, Path.replace
+
+    def synced(descriptor):
+        done.append(("on the disk", os.fstat(descriptor).st_size))
+        fsync(descriptor)
+
+    def renamed(self, target):
+        done.append(("renamed", Path(target).name))
+        return replace(self, target)
+
+    monkeypatch.setattr(os, "fsync", synced)
+    monkeypatch.setattr(Path, "replace", renamed)
+    files.atomic_write(tmp_path / "labels.csv", "ten bytes\n")
+    assert done == [("on the disk", 10), ("renamed", "labels.csv")], "a power cut could leave an empty file"
+    assert (tmp_path / "labels.csv").read_bytes() == b"ten bytes\n"
+
+
+def test_what_fails_halfway_leaves_the_old_file_and_nothing_else(tmp_path):
+    kept = tmp_path / "labels.csv"
+    kept.write_text("years of work")
+    draft = files.draft_of(kept)
+    draft.__enter__().write_text("half of ")
+    with pytest.raises(RuntimeError):
+        draft.__exit__(RuntimeError, RuntimeError(), None)
+    assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
+    assert kept.read_text() == "years of work"
