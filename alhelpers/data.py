@@ -21,11 +21,11 @@ class Dataset:
 
     Parameters
     ----------
-    x_pool : array of shape (n_pool, height, width), uint8 (0 to 255) or float (0 to 1)
-        The images a learner may ask labels for; colour images have a fourth axis of length 3.
+    x_pool : (n_pool, height, width), uint8 (0 to 255) or float (0 to 1); or features, (n_pool, n_features)
+        The images a learner may ask labels for; colours have a fourth axis of length 3, features any floats.
     y_pool : integer array of shape (n_pool,), or None
         Their labels, counted from 0: what the oracle answers when asked. None if somebody else will.
-    x_test, y_test : arrays of shapes (n_test, height, width) and (n_test,)
+    x_test, y_test : arrays of shapes (n_test, height, width), or (n_test, n_features), and (n_test,)
         The images accuracy is measured on. They also decide when a fit stops, so their accuracy flatters: for
         a fair figure keep a third set and give it to `ActiveLearner.score`.
     n_classes : int, optional
@@ -46,7 +46,7 @@ class Dataset:
     def __post_init__(self) -> None:
         for part in ("pool", "test"):
             x, y = np.array(getattr(self, f"x_{part}")), getattr(self, f"y_{part}")
-            check_images(f"x_{part}", x)
+            check_images(f"x_{part}", x, rows=True)
             if not (y is None and part == "pool"):
                 y = np.array(y)
                 _check_labels(f"y_{part}", y, len(x), f"x_{part}")
@@ -94,7 +94,7 @@ class Dataset:
 def scale(images: np.ndarray) -> np.ndarray:
     """Images as the model sees them: (n, height × width) float32, grey levels or colours from 0 to 1.
 
-    uint8 grey levels are divided by 255; floats are taken to be scaled already.
+    uint8 grey levels are divided by 255; floats, features too, are taken to be scaled already.
     """
     flat = images.reshape(len(images), -1).astype(np.float32)
     return flat / np.float32(255) if images.dtype == np.uint8 else flat
@@ -164,17 +164,20 @@ def _first(archive: zipfile.ZipFile, name: str, n: int) -> np.ndarray:
         return np.frombuffer(file.read(n * item), dtype).reshape(n, *shape[1:])
 
 
-def check_images(name: str, x: np.ndarray) -> None:
-    """Raise ValueError, naming the array, unless x is an array of images as `Dataset` takes them."""
+def check_images(name: str, x: np.ndarray, rows: bool = False) -> None:
+    """Raise ValueError, naming the array, unless x is images as `Dataset` takes them, or such rows."""
+    if rows and x.ndim == 2 and x.size and x.dtype.kind == "f":
+        if np.isfinite(x).all():
+            return
+        raise ValueError(f"{name} holds NaN or infinite numbers; fill them in or leave their rows out")
     if not (x.ndim == 3 or x.shape[3:] == (3,)) or x.size == 0:
         raise ValueError(
             f"{name} has shape {x.shape}; expected (images, height, width), and 3 more for colours, none 0"
+            + ", or rows of floats" * rows
         )
-    if x.dtype == np.uint8:
-        return
-    if x.dtype.kind != "f":
+    if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise ValueError(f"{name} has dtype {x.dtype}; expected uint8 grey levels, or floats from 0 to 1")
-    if not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
+    if x.dtype.kind == "f" and not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
         raise ValueError(f"{name} has floats outside 0 to 1; divide by the largest grey level first")
 
 

@@ -225,7 +225,7 @@ class ActiveLearner:
 
         Raises ValueError if x is no array of such images.
         """
-        check_images("x", x)
+        check_images("x", x, rows=True)
         if x.shape[1:] != self.data.x_pool.shape[1:]:
             raise ValueError(f"x holds {x.shape[1:]} images and the pool {self.data.x_pool.shape[1:]} ones")
         return self.model.predict_proba(scale(x)[:, self._pixels]).argmax(axis=1)

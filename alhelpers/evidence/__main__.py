@@ -22,7 +22,7 @@ def main() -> None:
         sys.exit(f"alhelpers: {error}")
     except KeyboardInterrupt:
         sys.exit("alhelpers: interrupted; the results file is as it was")
-    print(f"{FILE} is written; renew notebooks 09, 10 and 13 with `make refresh`")
+    print(f"{FILE} is written; renew notebooks 09 to 11 and 13 with `make refresh`")
     if (np.__version__, scipy.__version__) != experiments.MADE_WITH:
         print(f"and let MADE_WITH in experiments.py say {(np.__version__, scipy.__version__)}")
 

@@ -1,4 +1,4 @@
-"""The experiments behind notebooks 09, 10 and 13.
+"""The experiments behind notebooks 09 to 11 and 13.
 
 `make evidence` computes everything anew and writes the results file; `python -m alhelpers.evidence` with the
 names of experiments behind it computes these and keeps the other rows.
@@ -13,8 +13,9 @@ import numpy as np
 
 from alhelpers.agreement import cohen_kappa
 from alhelpers.data import N_DRAWS, load_mnist, scale
+from alhelpers.evidence import carry_over
 from alhelpers.evidence.converged import Converged
-from alhelpers.evidence.draws import Draw, draw, with_wrong_labels
+from alhelpers.evidence.draws import TUNING, Draw, draw, with_wrong_labels
 from alhelpers.evidence.forecasts import FORECASTS, Forecast, of_those_changed
 from alhelpers.evidence.processes import in_processes
 from alhelpers.evidence.queries import QUERIES
@@ -29,8 +30,6 @@ from alhelpers.stopping import NET_RIGHT, is_stable
 
 MADE_WITH = ("2.4.6", "1.17.1")
 """NumPy and SciPy of the results file, those that the lock has for Python 3.11. Others round differently."""
-TUNING = 1_000_000
-"""Added to the number of a draw that only serves to choose a recipe; its test images stay unseen."""
 BUDGET = 400
 # What the draws of `tuning` settled on; notebook 10 shows how.
 BETTER, BEST_CONFIDENCE = Recipe("margin", C=0.1), 0.5
@@ -277,9 +276,10 @@ EXPERIMENTS: dict[str, Callable[[int], list[Row]]] = {
     "label noise": label_noise,
     "forecasts": forecasts,
     "stopping": stopping,
+    **carry_over.EXPERIMENTS,
 }
-FEWER = {"tuning": 20, "forecasts": 50}
-"""Experiments of fewer draws. They settle a recipe and score none, so they are always read whole."""
+FEWER = {"tuning": 20, "forecasts": 50} | carry_over.FEWER
+"""Experiments of fewer draws. Each has all that it is compared with, or only settles a recipe: read whole."""
 
 
 def self_labels(done: Run, least: float) -> tuple[np.ndarray, np.ndarray]:
@@ -384,9 +384,7 @@ def results(experiments: Sequence[str], seeds: Iterable[int], recompute: bool = 
         )
     wanted = set(seeds)
     return Results(
-        row
-        for row in read()
-        if row.experiment in experiments and (row.draw in wanted or row.experiment in FEWER)
+        row for row in read(experiments=experiments) if row.draw in wanted or row.experiment in FEWER
     )
 
 

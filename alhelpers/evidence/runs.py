@@ -11,7 +11,7 @@ import numpy as np
 from alhelpers.errors import check_count
 from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.draws import Draw
-from alhelpers.evidence.queries import QUERIES
+from alhelpers.evidence.queries import ALL_QUERIES, mix_in
 from alhelpers.learner import ActiveLearner
 from alhelpers.model_numpy import SoftmaxRegression
 from alhelpers.models import Model
@@ -23,11 +23,12 @@ class Recipe:
 
     Parameters
     ----------
-    query : one of QUERIES
+    query : one of ALL_QUERIES
     C : None for the article's early-stopped model; a number for `Converged` with that C
     batch_size : labels asked for in each round
     learning_rate : of the early-stopped model
     refitted : whether every fit of the early-stopped model starts from zero weights, not from the last ones
+    random_share : which share of each batch is random instead of chosen, 0 to 1
 
     Raises ValueError if a value makes no sense.
     """
@@ -37,15 +38,18 @@ class Recipe:
     batch_size: int = 10
     learning_rate: float = 0.1
     refitted: bool = False
+    random_share: float = 0.0
 
     def __post_init__(self) -> None:
-        if self.query not in QUERIES:
-            raise ValueError(f"query is {self.query!r}; give one of {', '.join(QUERIES)}")
+        if self.query not in ALL_QUERIES:
+            raise ValueError(f"query is {self.query!r}; give one of {', '.join(ALL_QUERIES)}")
         check_count("batch_size", self.batch_size)
         for name in ("learning_rate", "C"):
             value = getattr(self, name)
             if value is not None and not 0 < value < np.inf:
                 raise ValueError(f"{name} is {value!r}; give a number above 0")
+        if not 0 <= self.random_share <= 1:
+            raise ValueError(f"random_share is {self.random_share!r}; give a number from 0 to 1")
 
     def model(self) -> Callable[..., Model]:
         """What makes its model."""
@@ -96,13 +100,15 @@ def replicate(
     _check(recipe, images.data.n_pool, label_budget, auto_batch_size, record_every)
     begin = time.process_time()
     learner = ActiveLearner(images.data, model=model or recipe.model())
-    query, number = QUERIES[recipe.query], list(QUERIES).index(recipe.query)
-    rng = np.random.default_rng([images.seed, number])
+    query, number = ALL_QUERIES[recipe.query], list(ALL_QUERIES).index(recipe.query)
+    rng, mixing = (np.random.default_rng([images.seed, *key]) for key in ((number,), (number, 1)))
     end = images.data.n_pool if auto_batch_size else label_budget
     fits = []
     while (n := len(learner.labeled)) < end:
         if n < label_budget:
-            learner.label_manually(query(learner, min(recipe.batch_size, label_budget - n), rng))
+            n_chosen = query(learner, min(recipe.batch_size, label_budget - n), rng)
+            mix_in(learner, n_chosen, recipe.random_share, mixing)
+            learner.label_manually(n_chosen)
         else:
             learner.most_confident_first()
             learner.auto_label(min(auto_batch_size, end - n))

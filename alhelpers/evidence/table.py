@@ -3,7 +3,7 @@
 import csv
 import gzip
 import io
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
@@ -21,8 +21,9 @@ class Row(NamedTuple):
 
     experiment, draw: where it comes from; query, C (of the converged model; none for the early-stopped one),
     learning_rate, batch_size, refitted: the recipe, see `runs.Recipe`; wrong_labels: the share of the labels
-    bought that are wrong; variant, setting: what else was done, and the number that goes with it; stopped_on,
-    judged_by: images; measure: what was measured, n_labels: with so many labels, value: the figure.
+    bought that are wrong; random_share: how much of each batch is random; dataset: what was drawn from;
+    variant, setting: what else was done, and the number that goes with it; stopped_on, judged_by: images;
+    measure: what was measured, n_labels: with so many labels, value: the figure.
 
     "seconds" is CPU time of a whole run on one thread, the one measure that is not the same every time.
     """
@@ -35,6 +36,8 @@ class Row(NamedTuple):
     batch_size: int | None = None
     refitted: bool | None = None
     wrong_labels: float = 0.0
+    random_share: float = 0.0
+    dataset: str = "MNIST"
     variant: str = ""
     setting: float | None = None
     stopped_on: str = ""
@@ -136,15 +139,16 @@ class Results:
         return [rows for _, rows in sorted(found.items())]
 
 
-def read(folder: Path = PACKAGE) -> Iterator[Row]:
-    """The rows of the results file of the package, or of one like it in another folder.
+def read(folder: Path = PACKAGE, experiments: Collection[str] | None = None) -> Iterator[Row]:
+    """The rows of the results file of the package, or of one like it in another folder; all, or of some.
 
     Raises OSError if it is missing or damaged: its SHA-256 is checked on every call.
     """
     text = gzip.decompress(read_shipped(FILE, folder)).decode()
     _, *lines = csv.reader(io.StringIO(text))
     for line in lines:
-        yield Row(*(kind(cell) for kind, cell in zip(_KINDS, line, strict=True)))
+        if experiments is None or line[0] in experiments:
+            yield Row(*(kind(cell) for kind, cell in zip(_KINDS, line, strict=True)))
 
 
 def _number(kind: type) -> object:
@@ -160,6 +164,7 @@ _KINDS = tuple(
         "batch_size": _WHOLE,
         "refitted": lambda cell: {"": None, "True": True, "False": False}[cell],
         "wrong_labels": float,
+        "random_share": float,
         "setting": _FLOAT,
         "n_labels": _WHOLE,
         "value": _FLOAT,

@@ -49,7 +49,7 @@ def test_the_notebooks_are_in_the_article_s_order_and_the_evidence_follows():
             "active_learning",
             "auto_labeling",
         ),
-        *("results", "how_sure_are_we", "which_query"),
+        *("results", "how_sure_are_we", "which_query", "does_it_carry_over"),
     ]
 
 

@@ -27,6 +27,7 @@ ELSEWHERE = {
     "08_results": {"1.5": "the standard error of a share of 90% of 400"},
     "09_how_sure_are_we": {"0.89": "notebook 8"},
     "10_which_query": {},
+    "11_does_it_carry_over": {"2,000": "rows in a pool, `datasets.SIZES`", "3,000": "the same"},
 }
 # A percentage, an accuracy, a difference in points, or a count with a comma.
 FIGURE = re.compile(

@@ -1,0 +1,178 @@
+"""The experiments behind notebook 11: other data, rare classes, random labels mixed in, slips on hard images.
+
+Each is a function of the number of a draw, as in `experiments.py`, and all use the converged model.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from alhelpers.data import scale
+from alhelpers.evidence.converged import Converged
+from alhelpers.evidence.datasets import SIZES, draw_of
+from alhelpers.evidence.draws import TUNING, Draw, draw, with_rare_class, with_slips
+from alhelpers.evidence.queries import ORACLE, QUERIES
+from alhelpers.evidence.runs import Recipe, Run, answers, replicate
+from alhelpers.evidence.table import Row
+from alhelpers.queries import margin
+
+DATASETS = ("MNIST", *SIZES)
+EVERY = 50
+"""Fits are judged at every 50 labels."""
+CS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+"""What C is chosen from, on tuning draws: for MNIST in notebook 10, for the others in `carry_over_tuning`."""
+BEST_C = {"MNIST": 0.1, "spambase": 0.03, "satellite": 1.0, "letters": 3.0, "digits8x8": 1.0}
+"""The C with the best mean of random and margin at 400 labels."""
+RARE_SHARES, RARE_CS, BEST_RARE_C = (0.01, 0.05), (0.03, 0.1, 0.3, 1.0), {0.01: 1.0, 0.05: 0.1}
+"""Shares of the rare digit, and what C is chosen from for each, by balanced accuracy, and was."""
+RARE_QUERIES = ("random", "margin", "least confident", "typical, then margin")
+RANDOM_SHARES = (0.0, 0.1, 0.2, 0.5)
+HARD_SLIPS = (0.05, 0.1, 0.2)
+
+
+def carry_over_tuning(seed: int) -> list[Row]:
+    """Values of C to choose from, on tuning draws: accuracy for each data set, balanced accuracy if rare."""
+    rows, number = [], TUNING + seed
+    for name in SIZES:
+        images = draw_of(name, number, test=False)
+        for recipe in (Recipe(query, C) for query in ("random", "margin") for C in CS):
+            row = _row("carry-over tuning", seed, name, recipe)._replace(judged_by="tuning rows")
+            rows += [_accuracies(row, replicate(images, recipe, record_every=400), images)[-1]]
+    for share, images in _rare(seed, draw(number, test=False)):
+        for recipe in (Recipe(query, C) for query in ("random", "margin") for C in RARE_CS):
+            row = _row("carry-over tuning", seed, "MNIST", recipe)._replace(judged_by="tuning rows")
+            done = replicate(images, recipe, record_every=400)
+            rows += _rare_rows(row._replace(variant="rare class", setting=share), done, images, seed % 10)[:1]
+    return rows
+
+
+def other_data(seed: int) -> list[Row]:
+    """Six queries on four other data sets. MNIST's are those of "better recipe"."""
+    rows = []
+    for name in SIZES:
+        images = draw_of(name, seed)
+        for query in QUERIES:
+            recipe = Recipe(query, BEST_C[name])
+            done = replicate(images, recipe, record_every=EVERY)
+            rows += _accuracies(_row("other data", seed, name, recipe), done, images)
+    return rows
+
+
+def greedy_oracle(seed: int) -> list[Row]:
+    """How far a choice that knows the labels of the pool gets, see `queries._greedy_oracle`; and the draw's
+    random labels and margin to compare with.
+    """
+    rows = []
+    for name in DATASETS:
+        images = draw_of(name, seed)
+        for query in ("random", "margin", ORACLE):
+            recipe = Recipe(query, BEST_C[name])
+            done = replicate(images, recipe, record_every=EVERY)
+            rows += _accuracies(_row("greedy oracle", seed, name, recipe), done, images)
+    return rows
+
+
+def rare_class(seed: int) -> list[Row]:
+    """MNIST with one digit at 1 % or 5 % of the pool, the digit being the last figure of the draw's number.
+
+    Of each fit "balanced accuracy", the mean of the classes' recalls, "rare recall", that of the rare digit,
+    and "rare found", how many of the images labelled so far show it.
+    """
+    rows = []
+    for share, images in _rare(seed, draw(seed)):
+        for query in RARE_QUERIES:
+            recipe = Recipe(query, BEST_RARE_C[share])
+            row = _row("rare class", seed, "MNIST", recipe)._replace(setting=share)
+            done = replicate(images, recipe, record_every=EVERY)
+            rows += _rare_rows(row, done, images, seed % 10)
+    return rows
+
+
+def mix(seed: int) -> list[Row]:
+    """Margin, but with a share of random images in each batch."""
+    rows = []
+    for name in DATASETS:
+        images = draw_of(name, seed)
+        for share in RANDOM_SHARES:
+            recipe = Recipe("margin", BEST_C[name], random_share=share)
+            done = replicate(images, recipe, record_every=EVERY)
+            rows += _accuracies(_row("mix", seed, name, recipe), done, images)
+    return rows
+
+
+def hard_slips(seed: int) -> list[Row]:
+    """Wrong labels on images with a low margin; those that fall anywhere are in "label noise".
+
+    The margin is that of a model that has learned all right labels of the pool. Of the lowest margins, twice
+    the share of wrong labels, each label is wrong with probability one half. "share wrong" is that among the
+    labels bought.
+    """
+    images, rows = draw(seed), []
+    x, y, C = scale(images.data.x_pool), images.data.y_pool, BEST_C["MNIST"]
+    model = Converged(x.shape[1], C)
+    model.fit(x, y)
+    rank = np.argsort(np.argsort(margin(model.predict_proba(x)), kind="stable"))
+    for share in HARD_SLIPS:
+        slips = with_slips(images, np.where(rank < round(2 * share * len(y)), 0.5, 0.0))
+        for query in ("margin", "random"):
+            recipe = Recipe(query, C)
+            row = _row("hard slips", seed, "MNIST", recipe)._replace(wrong_labels=share)
+            done = replicate(slips, recipe, record_every=EVERY)
+            rows += _accuracies(row, done, images)
+            wrong = float(np.mean(done.learner.labels != y[done.learner.labeled]))
+            rows.append(rows[-1]._replace(measure="share wrong", value=round(wrong, 6)))
+    return rows
+
+
+def _rare(seed: int, images: Draw) -> Iterator[tuple[float, Draw]]:
+    for share in RARE_SHARES:
+        yield share, with_rare_class(images, seed % 10, share)
+
+
+def _row(experiment: str, seed: int, dataset: str, recipe: Recipe) -> Row:
+    """A row of this recipe, without its figure."""
+    return Row(
+        experiment,
+        seed,
+        recipe.query,
+        recipe.C,
+        batch_size=recipe.batch_size,
+        random_share=recipe.random_share,
+        dataset=dataset,
+        judged_by="10,000 test images" if dataset == "MNIST" else "a third of the rows",
+    )
+
+
+def _accuracies(row: Row, done: Run, images: Draw) -> list[Row]:
+    """Rows of the accuracy after each recorded fit."""
+    right = (answers(images.x_test, done) == images.y_test).mean(axis=1)
+    return [_at(row, n, value) for n, value in zip(done.n_labels, right, strict=True)]
+
+
+def _rare_rows(row: Row, done: Run, images: Draw, digit: int) -> list[Row]:
+    """After each recorded fit what `rare_class` says."""
+    right = answers(images.x_test, done) == images.y_test
+    recalls = np.stack([right[:, images.y_test == k].mean(axis=1) for k in range(images.data.n_classes)])
+    found = np.cumsum(done.learner.labels == digit)[done.n_labels - 1]
+    measures = {"balanced accuracy": recalls.mean(axis=0), "rare recall": recalls[digit], "rare found": found}
+    return [
+        _at(row._replace(measure=measure), n, value)
+        for measure, values in measures.items()
+        for n, value in zip(done.n_labels, values, strict=True)
+    ]
+
+
+def _at(row: Row, n_labels: int, value: float) -> Row:
+    return row._replace(n_labels=int(n_labels), value=round(float(value), 6))
+
+
+EXPERIMENTS = {
+    "carry-over tuning": carry_over_tuning,
+    "other data": other_data,
+    "greedy oracle": greedy_oracle,
+    "rare class": rare_class,
+    "mix": mix,
+    "hard slips": hard_slips,
+}
+FEWER = {"carry-over tuning": 10, "greedy oracle": 5, "rare class": 10, "mix": 10, "hard slips": 10}
+"""Experiments of fewer draws, because of what they cost."""
