@@ -171,10 +171,8 @@ def check_images(name: str, x: np.ndarray, rows: bool = False) -> None:
             return
         raise ValueError(f"{name} holds NaN or infinite numbers; fill them in or leave their rows out")
     if not (x.ndim == 3 or x.shape[3:] == (3,)) or x.size == 0:
-        raise ValueError(
-            f"{name} has shape {x.shape}; expected (images, height, width), and 3 more for colours, none 0"
-            + ", or rows of floats" * rows
-        )
+        kinds = "(images, height, width), and 3 more for colours, none 0" + ", or rows of floats" * rows
+        raise ValueError(f"{name} has shape {x.shape}; expected {kinds}")
     if x.dtype != np.uint8 and x.dtype.kind != "f":
         raise ValueError(f"{name} has dtype {x.dtype}; expected uint8 grey levels, or floats from 0 to 1")
     if x.dtype.kind == "f" and not (np.isfinite(x).all() and x.min() >= 0 and x.max() <= 1):
