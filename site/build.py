@@ -14,8 +14,8 @@ SITE = Path(__file__).resolve().parent
 ROOT = SITE.parent
 # Pages, and what they may link to or show. Sphinx wants all of it under one folder, with index.md at its top.
 SOURCES = (
-    "README.md", "LICENSE*", "CITATION.cff", "notebooks/[0-9][0-9]_*.ipynb",
-    "docs/*.*", "benchmarks/*.*", "alhelpers/*.md", "alhelpers/**/*.py",
+    "README.md", "C*.md", "LICENSE*", "CITATION.cff", "notebooks/[0-9][0-9]_*.ipynb",
+    "docs/*.*", "benchmarks/*.*", "alhelpers/**/*.md", "alhelpers/**/*.py",
     "workshop/*.md", "workshop/*.html", "workshop/*/*.ipynb",
 )  # fmt: skip
 

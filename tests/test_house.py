@@ -42,7 +42,7 @@ def test_the_core_stays_small():
     lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.glob("*.py")}
     assert lines["model.py"] <= 130
     assert lines["model_numpy.py"] <= 80
-    assert sum(lines.values()) <= 2_260
+    assert sum(lines.values()) <= 2_270
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

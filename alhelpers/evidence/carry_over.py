@@ -174,5 +174,5 @@ EXPERIMENTS = {
     "mix": mix,
     "hard slips": hard_slips,
 }
-FEWER = {"carry-over tuning": 10, "greedy oracle": 5, "rare class": 10, "mix": 10, "hard slips": 10}
+FEWER = {"carry-over tuning": 10, "greedy oracle": 15, "rare class": 30, "mix": 30, "hard slips": 30}
 """Experiments of fewer draws, because of what they cost."""

@@ -29,9 +29,8 @@ def test_content_is_on_the_disk_before_the_name_is(tmp_path, monkeypatch):
 def test_what_fails_halfway_leaves_the_old_file_and_nothing_else(tmp_path):
     kept = tmp_path / "labels.csv"
     kept.write_text("years of work")
-    draft = files.draft_of(kept)
-    draft.__enter__().write_text("half of ")
-    with pytest.raises(RuntimeError):
-        draft.__exit__(RuntimeError, RuntimeError(), None)
+    with pytest.raises(RuntimeError), files.draft_of(kept) as draft:  # noqa: PT012
+        draft.write_text("half of ")
+        raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     assert kept.read_text() == "years of work"
