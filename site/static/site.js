@@ -1,6 +1,6 @@
 // What scrolls sideways can be scrolled with the keyboard, and nothing else takes the focus on the way.
 function focusable() {
-  for (const box of document.querySelectorAll("pre, .table-wrapper")) {
+  for (const box of document.querySelectorAll("pre, .table-wrapper, .output.text_html")) {
     if (box.scrollWidth > box.clientWidth) box.tabIndex = 0;
     else box.removeAttribute("tabindex");
   }

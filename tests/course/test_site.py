@@ -49,8 +49,8 @@ def site(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def pages(site):
-    # try.html is no page of the book; test_try.py looks at it.
-    paths = [path for path in site.rglob("*.html") if path.name != "try.html"]
+    # These are no pages of the book; test_try.py and test_teaching.py look at them.
+    paths = [path for path in site.rglob("*.html") if path.name not in ("try.html", "sheet.html")]
     found = {path: path.read_text(encoding="utf-8") for path in paths}
     return {
         path.relative_to(site).as_posix(): BeautifulSoup(text, "html.parser") for path, text in found.items()
