@@ -1,4 +1,4 @@
-"""How far two labellers agree, or two predictions of the same images: Cohen's kappa with a 95 % interval."""
+"""How far two labellers agree, or two predictions of the same images: Cohen's kappa with a 95% interval."""
 
 from typing import NamedTuple
 
@@ -36,9 +36,9 @@ def agreement(a: np.ndarray, b: np.ndarray) -> Agreement:
 
     The interval is for other images of the same kind. As in Cohen's own standard error, agreement by chance
     is taken as known; the share alike has Wilson's interval (1927), so that perfect agreement on few images
-    does not pass for certainty. From 50 images up it covers the truth in 93 to 99 % of simulated cases: in 95
-    or 96 % as a rule, in more if nearly all images are of one class. (The interval of Fleiss, Cohen and
-    Everitt, 1969, does so in 58 to 95 % with 50 images.) Where kappa is 0/0 its ends are NaN.
+    does not pass for certainty. From 50 images up it covers the truth in 93 to 99% of simulated cases: in 95
+    or 96% as a rule, in more if nearly all images are of one class. (The interval of Fleiss, Cohen and
+    Everitt, 1969, does so in 58 to 95% with 50 images.) Where kappa is 0/0 its ends are NaN.
 
     Raises ValueError if the arrays do not fit together or are empty.
     """

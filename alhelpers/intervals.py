@@ -1,4 +1,4 @@
-"""Means and shares with 95 % intervals, learning curves with bands, and the labels that an accuracy takes."""
+"""Means and shares with 95% intervals, learning curves with bands, and the labels that an accuracy takes."""
 
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -13,7 +13,7 @@ def points(share: float, digits: int = 2) -> str:
 
 
 class Interval(NamedTuple):
-    """An estimate and the ends of its 95 % interval."""
+    """An estimate and the ends of its 95% interval."""
 
     estimate: float
     low: float
@@ -77,7 +77,7 @@ def proportion(k: int, n: int) -> Interval:
 
 
 def crossed_interval(values: np.ndarray) -> Interval:
-    """Mean of values with a 95 % interval for other draws *and* other test images.
+    """Mean of values with a 95% interval for other draws *and* other test images.
 
     Parameters
     ----------

@@ -96,7 +96,7 @@ def _gradients(weights: tf.Tensor, bias: tf.Tensor, halves: list[tuple]) -> tupl
     """Gradients of the mean cross-entropy, from two halves of the images: one for each processor core."""
     kernel = tf.raw_ops.SparseSoftmaxCrossEntropyWithLogits
     slopes = [kernel(features=_logits(weights, bias, x), labels=y).backprop for x, y in halves]
-    # Times 1/n. Divided by n, the last bit differs, and with it what is learned: 85.5 % instead of 89.75 %.
+    # Times 1/n. Divided by n, the last bit differs, and with it what is learned: 85.5% instead of 89.75%.
     share = 1 / tf.cast(tf.add_n([tf.shape(y)[0] for _, y in halves]), tf.float32)
     slopes = [slope * share for slope in slopes]
     parts = [tf.matmul(slope, x, transpose_a=True) for slope, (x, _) in zip(slopes, halves, strict=True)]

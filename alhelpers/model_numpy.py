@@ -33,7 +33,7 @@ class SoftmaxRegression:
         counts, best = [_count_correct(*values, x_test, y_test)], 0
         while len(counts) <= best + self.patience:
             slope = self.slope(_softmax(x, *values), y)
-            # Summed image by image, in their order; another order ends at 87.75 % instead of 89.75 %.
+            # Summed image by image, in their order; another order ends at 87.75% instead of 89.75%.
             gradients = x.T @ slope, slope.sum(axis=0)
             moves = zip(values, self._adam, gradients, strict=True)
             values = [v - self.learning_rate * adam.step(g) for v, adam, g in moves]

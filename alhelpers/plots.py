@@ -336,7 +336,7 @@ def learning_curve(
     """Accuracy against labels: named curves (n_labels, accuracy), and named horizontal levels.
 
     `draws` has, for some of the curves, other runs, n_labels and accuracies, (runs, fits): a band behind
-    holds the middle 90 % of them. Notebooks 05 and 06.
+    holds the middle 90% of them. Notebooks 05 and 06.
     """
     levels, draws = levels or {}, draws or {}
     figure = Picture(

@@ -16,7 +16,7 @@ NET_RIGHT = Interval(0.1, -0.2, 0.4)
 """Of the answers that change, the share that turns right less the share that turns wrong.
 
 Settled on draws whose test images stay unseen, with the converged model and batches of ten (`forecasts` in
-experiments.py): the narrowest of those tried that held the truth in 95 % of the draws, early and late.
+experiments.py): the narrowest of those tried that held the truth in 95% of the draws, early and late.
 """
 
 

@@ -73,7 +73,7 @@ def greedy_oracle(seed: int) -> list[Row]:
 
 
 def rare_class(seed: int) -> list[Row]:
-    """MNIST with one digit at 1 % or 5 % of the pool, the digit being the last figure of the draw's number.
+    """MNIST with one digit at 1% or 5% of the pool, the digit being the last figure of the draw's number.
 
     Of each fit "balanced accuracy", the mean of the classes' recalls, "rare recall", that of the rare digit,
     and "rare found", how many of the images labelled so far show it.

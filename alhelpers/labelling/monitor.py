@@ -142,10 +142,10 @@ class Monitor:
             most = self._of_check.argmax()
             always = 100 * self._of_check[most] / self._of_check.sum()
             estimate, low, high = (f"{100 * part:.1f}" for part in row.balanced)
-            line += f", balanced {estimate} % ({low} to {high}); {always:.1f} % are {self._classes[most]}"
+            line += f", balanced {estimate}% ({low} to {high}); {always:.1f}% are {self._classes[most]}"
         if len(self.rows) > 1:
             batch = row.n_labels - self.rows[-2].n_labels
-            line += f"; {100 * row.changed:.1f} % of answers changed, kappa {row.kappa:.3f}"
+            line += f"; {100 * row.changed:.1f}% of answers changed, kappa {row.kappa:.3f}"
             line += f"; next {'ten' if batch == 10 else batch or 'batch'}: {_points(row.next_gain)}"
         if doubts := self.doubts:
             line += f"; {'; '.join(doubts)}" + (", so nothing is settled" if self._is_still else "")
@@ -159,13 +159,13 @@ class Monitor:
             line = f"{row.n_labels:>6,}{row.minutes:>7.1f}  {_percent(row.accuracy):<28}"
             if row.round > 1:
                 gain = _points(row.next_gain).replace(" points", "")
-                line += f"{100 * row.changed:>6.1f} %{row.kappa:>7.3f}  {gain}"
+                line += f"{100 * row.changed:>7.1f}%{row.kappa:>7.3f}  {gain}"
             lines.append(line.rstrip())
         return "\n".join(lines)
 
 
 def balanced_accuracy(answers: np.ndarray, y: np.ndarray) -> Interval:
-    """Mean over the classes of y, integers (n,), of the share of each that is answered right, with 95 % ends.
+    """Mean over the classes of y, integers (n,), of the share of each that is answered right, with 95% ends.
 
     Where nearly all images are of one class, plain accuracy is high for whoever always says that one; this
     is then 1 / classes. The ends join Wilson's intervals of the classes as independent ones (Zou and Donner
@@ -179,7 +179,7 @@ def balanced_accuracy(answers: np.ndarray, y: np.ndarray) -> Interval:
 
 def _percent(share: Interval, on: str = "") -> str:
     estimate, low, high = (f"{100 * part:.1f}" for part in share)
-    return f"{estimate} % right ({low} to {high}{on})"
+    return f"{estimate}% right ({low} to {high}{on})"
 
 
 def _points(gain: Interval) -> str:

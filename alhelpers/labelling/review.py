@@ -100,7 +100,7 @@ class Review:
         if len({event.label for event in events}) > 1:
             said += [f"{event.who}: {event.label or 'cannot tell'}" for event in events]
         if proba is not None and number is not None and (best := int(np.argmax(proba))) != number:
-            said.append(f"model: {classes[best]} ({100 * proba[best]:.0f} %)")
+            said.append(f"model: {classes[best]} ({100 * proba[best]:.0f}%)")
         if events[0].action == CORRECT:
             said.append(f"corrected by {events[0].who}")
         return {"image": image, "name": self._name(image), "label": number, "said": said}

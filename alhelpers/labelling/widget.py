@@ -311,7 +311,7 @@ class Tab:
             return "The model has learned nothing yet that it could say about this image."
         self.ledger.note_guess(self.labeler._look_at(batch), image)
         proba, classes = batch.guess(batch.position[image]), self.ledger.classes
-        first, second = (f"{classes[k]} ({100 * proba[k]:.0f} %)" for k in np.argsort(-proba)[:2])
+        first, second = (f"{classes[k]} ({100 * proba[k]:.0f}%)" for k in np.argsort(-proba)[:2])
         return f"The model says {first}, or else {second}."
 
     def stop(self) -> None:

@@ -24,7 +24,7 @@ def test_a_monitor_says_after_each_round_what_is_known():
     monitor = Monitor(np.zeros(100, int))
     stop = np.arange(1000) % 10
     assert monitor.add(answers(100, 20), stop, 110, 3.6) == (
-        "110 labels, 3.6 min: 80.0 % right (71.1 to 86.7 on 100 check images)"
+        "110 labels, 3.6 min: 80.0% right (71.1 to 86.7 on 100 check images)"
     )
     moved = stop.copy()
     moved[:31] = (moved[:31] + 1) % 10
@@ -32,14 +32,14 @@ def test_a_monitor_says_after_each_round_what_is_known():
     share = 32 / 1002
     kappa = cohen_kappa(stop, moved)
     assert line == (
-        "120 labels, 4.0 min: 84.0 % right (75.6 to 89.9 on 100 check images); "
-        f"3.1 % of answers changed, kappa {kappa:.3f}; next ten: +0.3 points (-0.6 to +1.3)"
+        "120 labels, 4.0 min: 84.0% right (75.6 to 89.9 on 100 check images); "
+        f"3.1% of answers changed, kappa {kappa:.3f}; next ten: +0.3 points (-0.6 to +1.3)"
     )
     gain = pytest.approx((0.1 * share, -0.2 * share, 0.4 * share))
     assert monitor.rows[1][:7] == (2, 120, 4.0, proportion(84, 100), 0.031, kappa, gain)
     assert np.isnan([monitor.rows[0].changed, monitor.rows[0].kappa, *monitor.rows[0].next_gain]).all()
     line = monitor.add(answers(100, 16), moved, 145, 5.0)  # another batch size, and nothing changed
-    assert line.endswith("; 0.0 % of answers changed, kappa 1.000; next 25: +0.01 points (-0.02 to +0.04)")
+    assert line.endswith("; 0.0% of answers changed, kappa 1.000; next 25: +0.01 points (-0.02 to +0.04)")
 
 
 def test_a_monitor_says_when_the_answers_have_settled_and_when_no_longer():
@@ -62,9 +62,9 @@ def test_a_monitor_shows_its_rounds_as_a_table():
         monitor.add(answers(100, 50 - i), answers(500, 250 + 30 * i), 10 * (i + 1), 0.7 * (i + 1))
     assert repr(monitor).splitlines() == [
         header,
-        "    10    0.7  50.0 % right (40.4 to 59.6)",
-        "    20    1.4  51.0 % right (41.3 to 60.6)    6.0 %  0.880  +0.6 (-1.2 to +2.5)",
-        "    30    2.1  52.0 % right (42.3 to 61.5)    6.0 %  0.876  +0.6 (-1.2 to +2.5)",
+        "    10    0.7  50.0% right (40.4 to 59.6)",
+        "    20    1.4  51.0% right (41.3 to 60.6)      6.0%  0.880  +0.6 (-1.2 to +2.5)",
+        "    30    2.1  52.0% right (42.3 to 61.5)      6.0%  0.876  +0.6 (-1.2 to +2.5)",
     ]
 
 
@@ -140,8 +140,8 @@ def test_nothing_is_settled_by_classes_that_nobody_has_seen(y_check, labels, sto
 def test_a_skewed_check_set_gets_balanced_accuracy_beside_the_plain_one():
     y = np.repeat([0, 1], [99, 1])
     line = Monitor(y, ["cat", "dog"]).add(np.zeros(100, int), np.arange(300) % 2, [0, 1], 0)
-    assert "99.0 % right" in line
-    assert "balanced 50.0 % (48.1 to 89.7); 99.0 % are cat" in line
+    assert "99.0% right" in line
+    assert "balanced 50.0% (48.1 to 89.7); 99.0% are cat" in line
     even = Monitor(np.repeat([0, 1], [60, 40]), ["cat", "dog"])
     assert "balanced" not in even.add(np.zeros(100, int), np.arange(300) % 2, [0, 1], 0)
 
@@ -173,7 +173,7 @@ def test_a_check_set_that_nobody_could_tell_is_one_sentence():
         Monitor(np.full(5, -1))
     assert "\n" not in str(error.value)
     told = Monitor([-1, 0, 1], ["cat", "dog"])
-    assert "50.0 % right (9.5 to 90.5 on 2 check images)" in told.add([0, 0, 0], [0, 1], [0, 1], 0)
+    assert "50.0% right (9.5 to 90.5 on 2 check images)" in told.add([0, 0, 0], [0, 1], [0, 1], 0)
 
 
 def test_of_a_pool_with_one_image_in_a_hundred_of_a_class_nothing_is_claimed_that_nobody_saw(tmp_path):
@@ -195,7 +195,7 @@ def test_of_a_pool_with_one_image_in_a_hundred_of_a_class_nothing_is_claimed_tha
         line = monitor.add(*answers, learner.labels, 0)
         few, many = np.bincount(learner.labels, minlength=2)[[1, 0]]
         assert line.startswith(f"{n} labels (0: {many}, 1: {few}), ")
-        assert "balanced 50.0 % (48.1 to 89.7); 99.0 % are 0" in line
+        assert "balanced 50.0% (48.1 to 89.7); 99.0% are 0" in line
         assert ("no label yet of 1" in line) == (few == 0)
         assert "settled: " not in line
         assert "+0.0 to +0.0" not in line

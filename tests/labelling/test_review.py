@@ -138,7 +138,7 @@ def test_the_grid_has_what_the_model_believes_least_first_and_a_click_corrects(i
     tab = Reviewer(Review(ledger, images, "ann", proba))
     said = tab.do("show")["groups"][0]["images"]
     assert tab.grid() == {"cat": [d[1], d[0], d[2]], "dog": [d[3]], "cannot tell": [d[4]]}
-    assert [tile["said"] for tile in said] == [["model: dog (80 %)"], [], []]
+    assert [tile["said"] for tile in said] == [["model: dog (80%)"], [], []]
     assert tab.do("correct", image=d[1], label=1)["note"] == "image 1 is dog now."
     tab.do("correct", image=d[4], label=0)
     assert tab.grid() == {"cat": [d[0], d[2], d[4]], "dog": [d[1], d[3]]}

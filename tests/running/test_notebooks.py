@@ -16,7 +16,7 @@ from alhelpers.running import notebooks as running
 NOTEBOOKS = running.find_notebooks()
 # Fresh figures against committed ones, root mean square over the grey levels. Measured: 0 between two runs;
 # up to 0.47 where TensorFlow splits an operation over two threads, which turns the last digits of
-# confidences; 4.6 to 17.7 for one curve of a figure moved by 1 % of itself.
+# confidences; 4.6 to 17.7 for one curve of a figure moved by 1% of itself.
 RMS_TOLERANCE = 1.0
 
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
