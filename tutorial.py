@@ -310,10 +310,9 @@ def find_python(named: str) -> tuple[str, str]:
             raise Problem(
                 f"Python {version} ({path}) lacks venv; on Debian and Ubuntu: apt install {package}"
             )
-    raise Problem(
-        f"{named or 'no Python here'} does not run as one of {', '.join(sorted(PYTHONS))}; install one, and "
-        "name it: make PYTHON=/path/to/python3.12, or --python"
-    )
+    wanted = "3.11, 3.12, 3.13 or 3.14"
+    found = f"{named} does not run as Python {wanted}" if named else f"found no Python {wanted}"
+    raise Problem(f"{found}; install one, and name it: make PYTHON=/path/to/python3.12, or --python")
 
 
 def made_for(wheels: str) -> str:

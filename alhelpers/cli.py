@@ -156,7 +156,7 @@ def _sweep_notebook(options: argparse.Namespace) -> int:
 
 @_command("exact", _out("build/exact"))
 def _compare_engines(options: argparse.Namespace) -> int:
-    """Run the article's 403 fits with TensorFlow and with NumPy alone, and compare with the notebooks'."""
+    """Run the article's 403 fits with TensorFlow, NumPy and JavaScript, and compare with the notebooks'."""
     from alhelpers.running import exact, notebooks
 
     if exact.check(notebooks.NOTEBOOKS, options.out):

@@ -209,7 +209,7 @@ def sheet(
 
 @_defaults()
 def class_balance(counts: np.ndarray, names: Sequence[str]) -> Picture:
-    """How many images of each class, one bar group for each row of counts, (sets, classes). Notebook 01."""
+    """Images of each class: a group of bars for each row of counts, (sets, classes). Notebooks 01 and 06."""
     figure = Picture("Bars: share of each digit, " + " beside ".join(names), height=3.2)
     axes = figure.subplots()
     width = 0.8 / len(counts)
@@ -251,7 +251,7 @@ def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
 
 @_defaults()
 def confusion(matrix: np.ndarray) -> Picture:
-    """Counts of (true class, predicted class); the diagonal is grey. Notebook 03."""
+    """Counts of (true class, predicted class); the diagonal is grey. Notebooks 03 and 04."""
     wrong = int(matrix.sum() - np.trace(matrix))
     figure = Picture(f"Table: true digit against predicted digit; {wrong} images off the diagonal", 5.4, 4.8)
     axes = figure.subplots()
@@ -383,7 +383,7 @@ def bands(
 ) -> Picture:
     """Mean curves with their bands: named (x, mean, low, high), and named horizontal levels.
 
-    The summary of a sweep, and notebooks 09 and 10.
+    The summary of a sweep, and notebooks 09 to 11 and 13.
     """
     levels = levels or {}
     alt = f"Lines with bands: mean test accuracy against {xlabel}, for " + "; ".join([*curves, *levels])
@@ -412,7 +412,7 @@ def bands(
 
 @_defaults()
 def intervals(estimates: Mapping[str, tuple[float, float, float]], xlabel: str, alt: str) -> Picture:
-    """A dot and its interval for each named (estimate, low, high), with a line at 0. Notebooks 09 and 10."""
+    """A dot and its interval for each named (estimate, low, high), with a line at 0. Notebooks 09 to 13."""
     figure = Picture(alt, 7.6, 0.36 * len(estimates) + 0.9)
     axes = figure.subplots()
     axes.axvline(0, color=GREY, lw=1, ls=":")

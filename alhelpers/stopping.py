@@ -1,5 +1,7 @@
 """When to stop labelling: what a person can know after each round, from the answers of the model alone.
 
+When *training* stops is in model.py.
+
 Answers are predicted classes, integers of shape (n,), on two fixed sets of images: a *check set*, labelled by
 hand but never learned from, and a *stop set*, which needs no labels. Both should be random samples, kept out
 of the pool: of pool images the uncertain ones get labelled, and those that are left look settled too soon

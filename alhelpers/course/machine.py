@@ -24,7 +24,7 @@ PYTHONS = ((3, 11), (3, 12), (3, 13), (3, 14))
 # Measured on Linux: notebook 08, the hungriest, takes 0.85 GB and JupyterLab 0.1 GB; `alhelpers run` takes
 # 2.0 GB with four notebooks at the same time, 1.3 GB with two, 1.0 GB with one.
 MEMORY_GB, RUN_GB = 1.1, 2.0
-# The environment takes 1.8 GB, and pip puts the downloaded packages beside it; `make run` writes 10 MB.
+# The environment takes 1.7 GB, and pip puts the downloaded packages beside it; `make run` writes 10 MB.
 DISK_GB = 0.1
 DISK_TO_INSTALL_GB = 2.5
 

@@ -191,7 +191,7 @@ def test_two_commands_do_not_install_into_one_environment(repository):
 def test_a_python_that_does_not_do_is_named_and_nothing_is_made(repository):
     for named in ("/nowhere/python", shutil.which("true")):
         said = call(repository, "run", "--python", named, code=1)
-        assert said.startswith(f"tutorial.py: {named} does not run as one of 3.11, 3.12, 3.13, 3.14; install")
+        assert said.startswith(f"tutorial.py: {named} does not run as Python 3.11, 3.12, 3.13 or 3.14; ")
     assert not (repository / ".venv").exists()
 
 

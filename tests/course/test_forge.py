@@ -40,7 +40,7 @@ def test_every_step_is_an_action_of_one_version_or_a_command_that_there_is():
 
 def test_everything_is_tested_on_every_system_and_python_and_the_quick_set_on_a_pull_request():
     matrix = JOBS["all"]["strategy"]["matrix"]
-    systems = {*matrix["os"], *(one["os"] for one in matrix["include"])}
+    systems = {*matrix["os"], *(one["os"] for one in matrix["include"]), JOBS["windows"]["runs-on"]}
     assert {re.match(r"[a-z]+", name)[0] for name in systems} == {"ubuntu", "macos", "windows"}
     assert any(name.endswith("-arm") for name in systems)
     assert set(matrix["python"]) == {"3.11", "3.12", "3.13"}
