@@ -59,9 +59,8 @@ class Command(NamedTuple):
 
 
 READ, DEVELOP = (READING, TENSORFLOW), (READING, DEVELOPING)
-# Three processes, for two processor cores: one of them is often waiting, for a browser or for a limit to
-# pass. A file is done by one of them, so a notebook has one kernel.
-PYTEST = "-m pytest -n 3 --dist loadfile"
+# Two processes, for two processor cores; a file is done by one of them, so a notebook has one kernel.
+PYTEST = "-m pytest -n 2 --dist loadfile"
 ABOUT_NOTEBOOKS = "tests/test_house.py tests/running/test_notebooks.py tests/course/test_workshop.py"
 LINT = ("-m ruff check", "-m ruff format --check", "-m mypy")
 EXERCISES = "workshop/make.py"

@@ -147,7 +147,8 @@ class ForkedKernel:
     def send_signal(self, number: int) -> None:
         """Send it a signal, if it still runs."""
         if self.poll() is None:
-            os.kill(self.pid, number)
+            with contextlib.suppress(ProcessLookupError):  # it may end between the two
+                os.kill(self.pid, number)
 
     def kill(self) -> None:
         """End it at once."""
@@ -268,7 +269,8 @@ def _serve() -> None:
     # The process that asked is gone, and nobody else will put away what it had.
     for kernel, scratch in forked:
         if kernel.poll() is None:
-            os.killpg(kernel.pid, signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):  # it may end between the two
+                os.killpg(kernel.pid, signal.SIGKILL)
         shutil.rmtree(scratch, ignore_errors=True)
 
 

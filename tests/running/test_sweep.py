@@ -861,6 +861,15 @@ def test_a_kernel_whose_exit_code_nobody_asks_for_has_ended():
         os.waitpid(pid, 0)
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no forked kernels")
+def test_a_kernel_that_ends_just_before_it_is_killed_is_no_error(monkeypatch):
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    kernel = kernels.ForkedKernel(ended.pid)
+    monkeypatch.setattr(kernel, "poll", lambda: None)
+    kernel.kill()
+
+
 @pytest.mark.parametrize("encoding", ["cp932", "cp437", "ascii"])
 def test_no_sweep_is_lost_to_a_letter_that_the_terminal_lacks(notebook, tmp_path, monkeypatch, encoding):
     streams = [io.TextIOWrapper(io.BytesIO(), encoding=encoding) for _ in range(2)]
