@@ -96,9 +96,13 @@ def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
     (out / "history.csv").write_text("the last one")
     command = [sys.executable, "-m", "alhelpers", "run", str(slow), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    time.sleep(4)
+    for _ in range(600):  # until it has begun, however busy the machine is
+        if list(tmp_path.glob(".out-*/out/figures")):
+            break
+        time.sleep(0.1)
+    time.sleep(2)
     process.terminate()
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
     assert errors.strip().splitlines()[-1] == "alhelpers: stopped; nothing is half-written"
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".out-")] == []
