@@ -269,8 +269,9 @@ def _serve() -> None:
     # The process that asked is gone, and nobody else will put away what it had.
     for kernel, scratch in forked:
         if kernel.poll() is None:
-            with contextlib.suppress(ProcessLookupError):  # it may end between the two
-                os.killpg(kernel.pid, signal.SIGKILL)
+            for end in (os.killpg, os.kill):  # just forked, it leads no group yet; or it has ended since
+                with contextlib.suppress(ProcessLookupError):
+                    end(kernel.pid, signal.SIGKILL)
         shutil.rmtree(scratch, ignore_errors=True)
 
 

@@ -300,8 +300,8 @@ def read_history(file: Path) -> list[dict]:
 def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], None]) -> list[Outcome]:
     """Call (function, *arguments) for every task, at most `jobs` at a time, each in another process."""
     outcomes = []
-    workers = {"mp_context": get_context("spawn"), "initializer": _share_processors, "initargs": (jobs,)}
-    with ProcessPoolExecutor(jobs, **workers) as pool:
+    settings = {"mp_context": get_context("spawn"), "initializer": _share_processors, "initargs": (jobs,)}
+    with ProcessPoolExecutor(jobs, **settings) as pool:
         try:
             # The last notebooks are the longest: started first, none is left running alone at the end.
             for done in as_completed([pool.submit(*task) for task in reversed(tasks)]):
@@ -314,8 +314,11 @@ def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], 
             ) from None
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for worker in active_children():  # and with them their kernels, which watch their parent
+            workers = active_children()
+            for worker in workers:  # and with them their kernels, which watch their parent
                 worker.terminate()
+            for worker in workers:  # none writes into a folder that is about to go
+                worker.join()
             raise
     return sorted(outcomes)
 

@@ -90,17 +90,15 @@ def test_each_run_shares_the_processors_anew(tmp_path, monkeypatch):
 
 
 def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
-    slow = notebook(tmp_path / "01_slow.ipynb", "import time; time.sleep(600)")
+    slow = notebook(tmp_path / "01_slow.ipynb", "import time; open('begun', 'w').close(); time.sleep(600)")
     out = tmp_path / "out"
     out.mkdir()
     (out / "history.csv").write_text("the last one")
     command = [sys.executable, "-m", "alhelpers", "run", str(slow), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    for _ in range(600):  # until it has begun, however busy the machine is
-        if list(tmp_path.glob(".out-*/out/figures")):
-            break
+    while not list(tmp_path.glob(".out-*/out/begun")):  # however busy the machine is
+        assert process.poll() is None
         time.sleep(0.1)
-    time.sleep(2)
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130
