@@ -1,4 +1,11 @@
-"""Images to be labelled, from a folder, a .npz file or an array. Without TensorFlow."""
+"""Images to be labelled, from a folder, a .npz file or an array. Without TensorFlow.
+
+Of several frames or pages of a file the first is taken. It is turned upright (EXIF) and laid on white if
+transparent, on black if its ink is light; 16-bit grey levels are divided by 257; grey is Pillow's luma. An
+image of another size is then fitted into the frame whole, with its proportions kept (Lanczos) and in the
+middle; the rest gets the median of its edge pixels. JPEG files may be decoded reduced, to no less than twice
+the size. An image of the right size is not touched further.
+"""
 
 import contextlib
 import hashlib
@@ -168,10 +175,9 @@ def load_images(
     Parameters
     ----------
     source : folder, .npz file, or array of shape (n, height, width) or (n, height, width, 3)
-        Of a folder all PNG, JPEG, WebP, BMP, TIFF and GIF files in it and below, in the order of their names;
-        hidden ones are left out. The first-level sub-folder a file is in is its known label; files right in
-        the folder have none. A .npz file holds `x` (or `images`) and, if labels are known, `y` (or
-        `labels`). Arrays are uint8 or floats from 0 to 1, which become uint8, and are copied.
+        Of a folder all PNG, JPEG, WebP, BMP, TIFF and GIF files in it and below, by name, without hidden
+        ones; the first-level sub-folder a file is in is its known label. A .npz file holds `x` (or `images`)
+        and, if labels are known, `y` (or `labels`). Arrays are uint8, or floats from 0 to 1, and are copied.
     size : int, or (height, width), optional
         By default 28 for files, and as it is for arrays.
     colour : bool, optional
@@ -190,20 +196,11 @@ def load_images(
     follow_links : bool
         Also read what symbolic links out of the folder lead to.
 
-    Of several frames or pages the first is taken. An image is turned upright (EXIF) and laid on white if
-    transparent, on black if its ink is light; 16-bit grey levels are divided by 257; grey is Pillow's luma.
-    An image of another size is then fitted into the frame whole, with its proportions kept (Lanczos) and in
-    the middle; the rest gets the median of its edge pixels. JPEG files may be decoded reduced, to no less
-    than twice the size. An image of the right size is not touched further.
-
     A file that cannot be read is left out and named in `broken`; what else is left out or changed is counted
     in `notes`, and so are files with the same bytes, above all in two sub-folders.
 
-    Raises
-    ------
-    ImagesError
-        If there is no usable image, sub-folders are parts of a data set such as train and test, or arrays,
-        labels, classes or size cannot be used; one sentence.
+    Raises ImagesError if there is no usable image, sub-folders are parts of a data set such as train and
+    test, or arrays, labels, classes or size cannot be used.
     """
     frame = None if size is None else _check_size(size)
     if isinstance(classes, str):
@@ -213,22 +210,31 @@ def load_images(
         return _from_array(np.asarray(source), frame, colour, labels, classes)
     path = Path(os.path.expanduser(source))
     if os.path.isdir(path):
-        if labels is not None and labels is not False:
-            raise ImagesError(
-                "labels are given for a folder, whose sub-folders are the labels; give None or False"
-            )
-        found = find_images(path, follow_links)
-        known, notes = [None] * len(found.files), []
-        if labels is None:
-            known, notes = labels_of([name for name, _ in found.files], path, classes)
-        found = found._replace(notes=found.notes + notes)
+        found, known = _find_labelled(path, labels, classes, follow_links)
         return _from_files(path, found, known, classes, frame or (SIDE, SIDE), bool(colour), stretch)
     if path.suffix.lower() != ".npz" or not os.path.isfile(path):
         raise ImagesError(f"{str(path)!r} is no folder and no .npz file; give one of these, or an array")
-    x, y, others = _read_npz(path)
+    x, y, notes = _read_npz(path)
     images = _from_array(x, frame, colour, y if labels is None else labels, classes)
-    left_out = [f"not read from the file: {listed(others)}"] * bool(others)
-    return replace(images, notes=(*left_out, *images.notes))
+    return replace(images, notes=(*notes, *images.notes))
+
+
+def _find_labelled(
+    folder: Path,
+    labels: Sequence | np.ndarray | bool | None,
+    classes: Sequence[str] | None,
+    follow_links: bool,
+) -> tuple[Found, list[str | None]]:
+    """The images of a folder, and the name of the sub-folder that is the label of each."""
+    if labels is not None and labels is not False:
+        raise ImagesError(
+            "labels are given for a folder, whose sub-folders are the labels; give None or False"
+        )
+    found = find_images(folder, follow_links)
+    if labels is False:
+        return found, [None] * len(found.files)
+    known, notes = labels_of([name for name, _ in found.files], folder, classes)
+    return found._replace(notes=found.notes + notes), known
 
 
 def _from_files(
@@ -331,7 +337,7 @@ def _from_array(
 
 
 def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
-    """The images in a .npz file, the labels if there are any, and the names of what else is in it."""
+    """The images in a .npz file, the labels if there are any, and a note on what else is in it."""
     try:
         if not zipfile.is_zipfile(path):  # NumPy would suggest to unpickle whatever it is
             raise ValueError("it is damaged or something else")
@@ -346,7 +352,8 @@ def _read_npz(path: Path) -> tuple[np.ndarray, np.ndarray | None, list[str]]:
             f"{str(path)!r} holds {', '.join(map(repr, names)) or 'nothing'}; "
             "name the images 'x' and their labels, if known, 'y'"
         )
-    return x, y, [name for name in names if name not in read]
+    others = [name for name in names if name not in read]
+    return x, y, [f"not read from the file: {listed(others)}"] * bool(others)
 
 
 def _check_size(size: int | tuple[int, int]) -> tuple[int, int]:
