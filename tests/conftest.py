@@ -3,6 +3,7 @@
 import signal
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from alhelpers.running import notebooks as run
@@ -20,3 +21,17 @@ def fresh_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     failed = [f"{outcome.name} failed at {outcome.error}" for outcome in outcomes if outcome.error]
     assert not failed, "; ".join(failed)
     return out
+
+
+@pytest.fixture
+def easy_images():
+    """A function that makes n images of three easy classes, uint8 (n, 4, 4), and their labels."""
+
+    def make(n: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng(0)
+        y = np.arange(n) % 3
+        x = rng.integers(0, 60, (n, 4, 4), dtype=np.uint8)
+        x[np.arange(n), y, :] += 150
+        return x, y
+
+    return make

@@ -3,7 +3,7 @@
 Each is a function of the number of a draw, as in `experiments.py`, and all use the converged model.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 
@@ -46,30 +46,27 @@ def carry_over_tuning(seed: int) -> list[Row]:
     return rows
 
 
+def _runs(experiment: str, seed: int, datasets: Iterable[str], recipes: Sequence[dict]) -> list[Row]:
+    """A run on each data set by each of the recipes, with the C that is best there."""
+    rows = []
+    for name in datasets:
+        images = draw_of(name, seed)
+        for recipe in (Recipe(C=BEST_C[name], **settings) for settings in recipes):
+            done = replicate(images, recipe, record_every=EVERY)
+            rows += _accuracies(_row(experiment, seed, name, recipe), done, images)
+    return rows
+
+
 def other_data(seed: int) -> list[Row]:
     """Six queries on four other data sets. MNIST's are those of "better recipe"."""
-    rows = []
-    for name in SIZES:
-        images = draw_of(name, seed)
-        for query in QUERIES:
-            recipe = Recipe(query, BEST_C[name])
-            done = replicate(images, recipe, record_every=EVERY)
-            rows += _accuracies(_row("other data", seed, name, recipe), done, images)
-    return rows
+    return _runs("other data", seed, SIZES, [{"query": query} for query in QUERIES])
 
 
 def greedy_oracle(seed: int) -> list[Row]:
     """How far a choice that knows the labels of the pool gets, see `queries._greedy_oracle`; and the draw's
     random labels and margin to compare with.
     """
-    rows = []
-    for name in DATASETS:
-        images = draw_of(name, seed)
-        for query in ("random", "margin", ORACLE):
-            recipe = Recipe(query, BEST_C[name])
-            done = replicate(images, recipe, record_every=EVERY)
-            rows += _accuracies(_row("greedy oracle", seed, name, recipe), done, images)
-    return rows
+    return _runs("greedy oracle", seed, DATASETS, [{"query": q} for q in ("random", "margin", ORACLE)])
 
 
 def rare_class(seed: int) -> list[Row]:
@@ -90,14 +87,7 @@ def rare_class(seed: int) -> list[Row]:
 
 def mix(seed: int) -> list[Row]:
     """Margin, but with a share of random images in each batch."""
-    rows = []
-    for name in DATASETS:
-        images = draw_of(name, seed)
-        for share in RANDOM_SHARES:
-            recipe = Recipe("margin", BEST_C[name], random_share=share)
-            done = replicate(images, recipe, record_every=EVERY)
-            rows += _accuracies(_row("mix", seed, name, recipe), done, images)
-    return rows
+    return _runs("mix", seed, DATASETS, [{"query": "margin", "random_share": s} for s in RANDOM_SHARES])
 
 
 def hard_slips(seed: int) -> list[Row]:

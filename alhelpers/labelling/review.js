@@ -4,14 +4,6 @@
 const PAGE = 48; // images a group shows until more are asked for
 const PATIENCE = 10000; // ms without an answer from the kernel until the person is told
 
-function make(tag, className, text = "", attributes = {}) {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
 function render({ model, el }) {
   const view = `${Date.now()}-${Math.random()}`;
   const urls = new Map(); // pictures by digest

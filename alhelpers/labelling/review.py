@@ -3,7 +3,6 @@
 import threading
 from collections.abc import Mapping, Sequence
 from io import BytesIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +11,7 @@ from PIL import Image
 from alhelpers.errors import UserError
 from alhelpers.labelling.events import CORRECT, Event, Look
 from alhelpers.labelling.ledger import Ledger
-from alhelpers.labelling.widget import View
+from alhelpers.labelling.widget import View, program
 
 if TYPE_CHECKING:
     from alhelpers.labelling.images import Images
@@ -24,7 +23,7 @@ SIDE, PAGE = 160, 48
 class ReviewWidget(View):
     """The grid, see review.js."""
 
-    _esm = Path(__file__).with_name("review.js")
+    _esm = program("review.js")
 
 
 class Review:

@@ -28,14 +28,6 @@ const POLL = 1000; // ms between two questions for an image while others hold al
 const COARSE = 12; // how many times its size an image of few pixels is shown
 const LARGEST = 16; // how far zoom goes, in widths of the frame
 
-function make(tag, className, text = "", attributes = {}) {
-  const node = document.createElement(tag);
-  node.className = className;
-  node.textContent = text;
-  for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
-  return node;
-}
-
 // The same for a tab that is loaded again, so that it can take back what was done in it.
 function nameOfTab(view) {
   try {

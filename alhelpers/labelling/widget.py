@@ -42,6 +42,11 @@ def class_keys(classes: Sequence[str]) -> list[str]:
     return [name if name in own else next(others) for name in names]
 
 
+def program(name: str) -> str:
+    """A widget's JavaScript: that file beside this one, after what both widgets need."""
+    return "\n".join(Path(__file__).with_name(part).read_text("utf-8") for part in ("make.js", name))
+
+
 class View(anywidget.AnyWidget):
     """A widget whose program and looks are files beside this one. Messages go to each viewer by `tell`."""
 
@@ -63,7 +68,7 @@ class View(anywidget.AnyWidget):
 class LabelWidget(View):
     """The view, see widget.js. What all viewers share are traits."""
 
-    _esm = Path(__file__).with_name("widget.js")
+    _esm = program("widget.js")
     shortcuts = traitlets.List(traitlets.Unicode()).tag(sync=True)
     status = traitlets.Unicode("Nothing is being asked yet.").tag(sync=True)
     log = traitlets.Unicode().tag(sync=True)

@@ -18,12 +18,9 @@ def learner():
 
 
 @pytest.fixture
-def small():
+def small(easy_images):
     """A learner on 60 images of three easy classes."""
-    rng = np.random.default_rng(0)
-    y = np.arange(60) % 3
-    x = rng.integers(0, 60, (60, 4, 4), dtype=np.uint8)
-    x[np.arange(60), y, :] += 150
+    x, y = easy_images(60)
     return ActiveLearner(Dataset(x[:40], y[:40], x[40:], y[40:]))
 
 

@@ -19,12 +19,8 @@ from alhelpers.labelling.widget import Labeler, NotDoneError, class_keys
 
 
 @pytest.fixture
-def images():
-    """60 images of three easy classes."""
-    rng = np.random.default_rng(0)
-    y = np.arange(60) % 3
-    x = rng.integers(0, 60, (60, 4, 4), dtype=np.uint8)
-    x[np.arange(60), y, :] += 150
+def images(easy_images):
+    x, y = easy_images(60)
     return load_images(x, labels=y)
 
 

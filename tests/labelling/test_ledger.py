@@ -32,17 +32,6 @@ A, B, C, D = IMAGES[:4]
 CLASSES = ["cat", "dog"]
 
 
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "labels.db"
-
-
-@pytest.fixture
-def ledger(file):
-    with Ledger(file, CLASSES) as opened:
-        yield opened
-
-
 def one_sentence(error):
     return "\n" not in str(error.value) and error.value._render_traceback_() == [
         f"{type(error.value).__name__}: {error.value}"

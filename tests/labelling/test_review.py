@@ -16,17 +16,6 @@ A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 CLASSES = ["cat", "dog"]
 
 
-@pytest.fixture
-def file(tmp_path):
-    return tmp_path / "labels.db"
-
-
-@pytest.fixture
-def ledger(file):
-    with Ledger(file, CLASSES) as ledger:
-        yield ledger
-
-
 def test_a_correction_counts_until_it_is_undone_and_what_people_said_stays(ledger, file):
     ledger.record(Look("ann"), A, LABEL, "cat")
     ledger.record(Look("ben", again=True), A, LABEL, "dog")

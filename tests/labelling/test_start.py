@@ -15,12 +15,8 @@ from alhelpers.queries import margin
 
 
 @pytest.fixture
-def images():
-    """80 images of three easy classes."""
-    rng = np.random.default_rng(0)
-    y = np.arange(80) % 3
-    x = rng.integers(0, 60, (80, 4, 4), dtype=np.uint8)
-    x[np.arange(80), y, :] += 150
+def images(easy_images):
+    x, y = easy_images(80)
     return load_images(x, labels=y)
 
 
