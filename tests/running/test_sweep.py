@@ -58,7 +58,7 @@ def notebook(tmp_path):
 
 def start(*arguments):
     """The command in a process of its own, to be killed or waited for."""
-    command = [sys.executable, "-m", "alhelpers.cli", "sweep", *map(str, arguments)]
+    command = [sys.executable, "-m", "alhelpers", "sweep", *map(str, arguments)]
     return subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True
     )
