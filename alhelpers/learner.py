@@ -1,7 +1,7 @@
 """ActiveLearner: which images are labelled, by whom and in which round, and the model trained on them."""
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,35 +24,19 @@ class Fit(NamedTuple):
     steps: int
 
 
-class History(Sequence[Fit]):
+class History(list[Fit]):
     """The fits of a learner, oldest first: a tidy table with the columns stage, n_labels, accuracy, steps."""
 
     columns = Fit._fields
     MIME = "application/vnd.alhelpers.history+json"
 
-    def __init__(self, rows: Sequence[Fit] = ()) -> None:
-        self._rows = list(rows)
-
-    def __len__(self) -> int:
-        return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:  # a Fit, or for a slice a History
-        return History(self._rows[index]) if isinstance(index, slice) else self._rows[index]
-
-    def __iter__(self) -> Iterator[Fit]:
-        return iter(self._rows)
-
-    def append(self, row: Fit) -> None:
-        """Add one fit."""
-        self._rows.append(row)
-
     def stage(self, *names: str) -> "History":
         """Only the fits of these stages."""
-        return History([row for row in self._rows if row.stage in names])
+        return History([row for row in self if row.stage in names])
 
     def column(self, name: str) -> np.ndarray:
         """One column as an array."""
-        return np.array([getattr(row, name) for row in self._rows])
+        return np.array([getattr(row, name) for row in self])
 
     def __repr__(self) -> str:
         return repr(self._table())
@@ -60,10 +44,10 @@ class History(Sequence[Fit]):
     def _repr_mimebundle_(self, **_: object) -> dict[str, object]:
         # The full table travels with the notebook: nbval compares it, `alhelpers run` collects it.
         shown = {"text/plain": repr(self), "text/html": self._table()._repr_html_()}
-        return shown | {self.MIME: [row._asdict() for row in self._rows]}
+        return shown | {self.MIME: [row._asdict() for row in self]}
 
     def _table(self) -> Table:
-        rows: list[Any] = [(row.stage, row.n_labels, f"{row.accuracy:.4f}", row.steps) for row in self._rows]
+        rows: list[Any] = [(row.stage, row.n_labels, f"{row.accuracy:.4f}", row.steps) for row in self]
         if len(rows) > 8:
             rows[4:-4] = [(f"… {len(rows) - 8} more", "", "", "")]
         return Table(self.columns, rows)
@@ -246,7 +230,7 @@ class ActiveLearner:
     def copy(self) -> "ActiveLearner":
         """Another learner in the same state that goes its own way from here, and asks for itself."""
         other = copy.copy(self)  # arrays are replaced, never changed in place
-        other.model, other.history = copy.copy(self.model), self.history[:]
+        other.model, other.history = copy.copy(self.model), History(self.history)
         other._x_labeled = self._x_labeled.copy()
         if hasattr(self.oracle, "for_learner"):  # one that says for whom it asks
             other.oracle = self.oracle.for_learner(other)

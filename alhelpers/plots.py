@@ -33,7 +33,7 @@ _QUERIES = {
 
 
 @contextmanager
-def _defaults() -> Iterator[None]:
+def matplotlib_defaults() -> Iterator[None]:
     """Matplotlib as it comes: the settings of a reader's own matplotlibrc would change every figure."""
     with rc_context():
         rcdefaults()
@@ -52,7 +52,7 @@ class Picture(Figure):
         FigureCanvasAgg(self)
         self.alt = alt
 
-    @_defaults()
+    @matplotlib_defaults()
     def png(self) -> bytes:
         """The figure as a PNG that does not name the matplotlib version."""
         for text in self.findobj(Text):
@@ -87,7 +87,7 @@ def _each(*parts: Collection[Any], looks: Sequence[Any]) -> Iterator[tuple[Any, 
     return zip(*parts, looks[: len(parts[0])], strict=True)
 
 
-@_defaults()
+@matplotlib_defaults()
 def loop() -> Picture:
     """The active-learning loop, drawn: pool, query, oracle, labels, model and back. Notebook 01."""
     figure = Picture(
@@ -124,7 +124,7 @@ def loop() -> Picture:
     return figure
 
 
-@_defaults()
+@matplotlib_defaults()
 def boundaries(
     points: np.ndarray,
     groups: np.ndarray,
@@ -162,10 +162,10 @@ def boundaries(
         axes.set(title=name, xlabel="first feature", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     panels[0].set_ylabel("second feature")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    return _clean(figure)
+    return without_box(figure)
 
 
-@_defaults()
+@matplotlib_defaults()
 def digit(image: np.ndarray, label: int) -> Picture:
     """One image, (height, width), large, with its grey scale. Notebook 01."""
     figure = Picture(
@@ -178,7 +178,7 @@ def digit(image: np.ndarray, label: int) -> Picture:
     return figure
 
 
-@_defaults()
+@matplotlib_defaults()
 def sheet(
     images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 10, ink: bool = True
 ) -> Picture:
@@ -207,7 +207,7 @@ def sheet(
     return figure
 
 
-@_defaults()
+@matplotlib_defaults()
 def class_balance(counts: np.ndarray, names: Sequence[str]) -> Picture:
     """Images of each class: a group of bars for each row of counts, (sets, classes). Notebooks 01 and 06."""
     figure = Picture("Bars: share of each digit, " + " beside ".join(names), height=3.2)
@@ -222,10 +222,10 @@ def class_balance(counts: np.ndarray, names: Sequence[str]) -> Picture:
     axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     axes.set_ylim(0, 1.25 * (counts / counts.sum(1, keepdims=True)).max())
     axes.legend(frameon=False, loc="upper right", ncols=2)
-    return _clean(figure)
+    return without_box(figure)
 
 
-@_defaults()
+@matplotlib_defaults()
 def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
     """Test accuracy after each training step; the step that is kept, the steps waited. Notebook 02."""
     kept = int(np.argmax(accuracy))
@@ -246,10 +246,10 @@ def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
     axes.set(xlabel="training step", ylabel="test accuracy")
     axes.margins(y=0.12)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    return _clean(figure)
+    return without_box(figure)
 
 
-@_defaults()
+@matplotlib_defaults()
 def confusion(matrix: np.ndarray) -> Picture:
     """Counts of (true class, predicted class); the diagonal is grey. Notebooks 03 and 04."""
     wrong = int(matrix.sum() - np.trace(matrix))
@@ -271,7 +271,7 @@ def confusion(matrix: np.ndarray) -> Picture:
     return figure
 
 
-@_defaults()
+@matplotlib_defaults()
 def weights(images: np.ndarray) -> Picture:
     """The weights of each class as an image: purple speaks for the class, orange against it. Notebook 03."""
     columns = min(len(images), 5)
@@ -290,7 +290,7 @@ def weights(images: np.ndarray) -> Picture:
     return figure
 
 
-@_defaults()
+@matplotlib_defaults()
 def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
     """Images side by side in one strip, as the article shows its cluster centres. Notebook 04."""
     figure = Picture(f"{len(images)} cluster centres side by side: " + ", ".join(captions), 7.2, 1.5)
@@ -304,7 +304,7 @@ def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
     return figure
 
 
-@_defaults()
+@matplotlib_defaults()
 def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
     """Sorted confidences, one curve for each name. Notebooks 06 and 07."""
     figure = Picture(
@@ -323,10 +323,10 @@ def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     if len(curves) > 1:
         axes.legend(frameon=False, loc="lower right")
-    return _clean(figure)
+    return without_box(figure)
 
 
-@_defaults()
+@matplotlib_defaults()
 def learning_curve(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray]],
     levels: Mapping[str, float] | None = None,
@@ -371,10 +371,10 @@ def learning_curve(
     axes.legend(frameon=False, loc="lower right")
     axes.margins(y=0.1)
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    return _clean(figure)
+    return without_box(figure)
 
 
-@_defaults()
+@matplotlib_defaults()
 def bands(
     curves: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]],
     levels: Mapping[str, float] | None = None,
@@ -407,10 +407,10 @@ def bands(
     axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if top - bottom > 0.06 else 1))
     axes.legend(frameon=False, loc="lower right", fontsize=9)
-    return _clean(figure)
+    return without_box(figure)
 
 
-@_defaults()
+@matplotlib_defaults()
 def intervals(estimates: Mapping[str, tuple[float, float, float]], xlabel: str, alt: str) -> Picture:
     """A dot and its interval for each named (estimate, low, high), with a line at 0. Notebooks 09 to 13."""
     figure = Picture(alt, 7.6, 0.36 * len(estimates) + 0.9)
@@ -425,39 +425,10 @@ def intervals(estimates: Mapping[str, tuple[float, float, float]], xlabel: str, 
     axes.set_yticklabels(estimates)
     axes.margins(x=0.1)
     axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="", decimals=None))
-    return _clean(figure)
+    return without_box(figure)
 
 
-@_defaults()
-def settling(
-    n_labels: np.ndarray,
-    accuracy: tuple[np.ndarray, np.ndarray, np.ndarray],
-    kappa: np.ndarray,
-    threshold: float = 0.99,
-) -> Picture:
-    """Accuracy with its interval (above), and kappa between successive models (below). Notebook 12.
-
-    All (rounds,): n_labels; estimate, low and high of accuracy; and kappa, NaN in the first.
-    """
-    figure = Picture(
-        f"Two lines against labels: accuracy on the check set from {accuracy[0][0]:.0%} to "
-        f"{accuracy[0][-1]:.0%} with a band, and kappa between the answers of successive models",
-        height=4.6,
-    )
-    top, bottom = figure.subplots(2, sharex=True)
-    top.fill_between(n_labels, *accuracy[1:], color=BLUE, alpha=0.18, lw=0)
-    for values, width in zip(accuracy, (1.5, 0.4, 0.4), strict=True):
-        top.plot(n_labels, values, color=BLUE, lw=width)
-    top.set(ylabel="right on the check set")
-    top.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    known = np.isfinite(kappa)
-    bottom.plot(n_labels[known], kappa[known], color=ORANGE, marker="o", ms=3)
-    bottom.axhline(threshold, color=GREY, lw=1, ls=":")
-    bottom.set(xlabel="labels given", ylabel="kappa to the\nmodel before", ylim=(None, 1.02))
-    return _clean(figure)
-
-
-@_defaults()
+@matplotlib_defaults()
 def pseudo_labels(
     n_auto: np.ndarray, wrong: np.ndarray, n_labels: np.ndarray, accuracy: np.ndarray
 ) -> Picture:
@@ -474,10 +445,10 @@ def pseudo_labels(
     bottom.set(xlabel="pseudo-labels given", ylabel="test accuracy")
     bottom.margins(y=0.2)
     bottom.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    return _clean(figure)
+    return without_box(figure)
 
 
-@_defaults()
+@matplotlib_defaults()
 def dots(
     groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: str, alt: str, unit: str = "%"
 ) -> Picture:
@@ -503,7 +474,7 @@ def dots(
     axes.set(xlabel=xlabel, yticks=range(len(groups)), ylim=(len(groups) - 0.45, -0.75))
     axes.set_yticklabels(groups)
     axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=unit))
-    return _clean(figure)
+    return without_box(figure)
 
 
 def pack_image(image: np.ndarray) -> str:
@@ -533,7 +504,8 @@ def _round(values: Any) -> list[float]:
     return [int(v) if v.is_integer() else v for v in rounded]  # as JupyterLab would write them
 
 
-def _clean(figure: Picture) -> Picture:
+def without_box(figure: Picture) -> Picture:
+    """The figure, its axes without the lines above and to the right."""
     for axes in figure.axes:
         axes.spines[["top", "right"]].set_visible(False)
     return figure

@@ -46,7 +46,17 @@ def check_imports() -> str:
                 f"{name} is imported from {place}, which is not this environment's; unset PYTHONPATH"
             )
     numpy = f", NumPy from {places['numpy'].parent}" if "numpy" in places else ""
-    return f"alhelpers from {_PACKAGE}{numpy}"
+    return f"alhelpers from {_PACKAGE}{numpy}{_own_settings() if 'matplotlib' in places else ''}"
+
+
+def _own_settings() -> str:
+    """A matplotlibrc of the user's, which changes other figures but not the tutorial's."""
+    import matplotlib
+
+    own = Path(matplotlib.matplotlib_fname())
+    if own.is_relative_to(Path(matplotlib.__file__).parent):
+        return ""
+    return f"; {advice.short(own)} changes figures of your own, but none of the tutorial's"
 
 
 def _hiding() -> Iterator[Path]:

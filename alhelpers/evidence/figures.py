@@ -6,13 +6,13 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 
 from alhelpers.intervals import Interval, points
-from alhelpers.plots import BLUE, ORANGE, Picture, _defaults
+from alhelpers.plots import BLUE, ORANGE, Picture, matplotlib_defaults
 
 # Light enough for black text. That it pays or harms is said by the sign, too, for whoever sees no colours.
 _PAYS, _NOTHING, _HARMS = "#9CCBE8", "#EEEEEE", "#F2B48A"
 
 
-@_defaults()
+@matplotlib_defaults()
 def verdicts(gains: Mapping[str, Mapping[str, Interval]], alt: str) -> Picture:
     """A table of gains, by row and column, in points, coloured where the interval leaves 0 to one side.
 

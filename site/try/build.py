@@ -21,9 +21,10 @@ from PIL import Image
 from scipy.special import stdtrit
 
 from alhelpers.data import load_mnist, read_mnist
+from alhelpers.evidence.curves import crossed_interval
 from alhelpers.evidence.table import Results, read
 from alhelpers.files import atomic_write
-from alhelpers.intervals import crossed_interval, interval, points
+from alhelpers.intervals import interval, points
 from alhelpers.labelling.images import load_images
 from alhelpers.learner import ActiveLearner
 from alhelpers.model_numpy import SoftmaxRegression

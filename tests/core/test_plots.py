@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from alhelpers import plots
+from alhelpers.labelling import figures
 
 rng = np.random.default_rng(0)
 DIGITS = rng.integers(0, 255, (12, 28, 28), dtype=np.uint8)
@@ -28,7 +29,7 @@ def every_figure():
         "pseudo_labels": plots.pseudo_labels(np.arange(1, 6), np.arange(5), n, accuracy),
         "dots": plots.dots({"a": accuracy, "b": accuracy[:1]}, {"a": 0.65}, "accuracy", "Dots"),
         "bands": plots.bands({"x": (n, accuracy, accuracy - 0.1, accuracy + 0.1)}, {"all": 0.9}),
-        "settling": plots.settling(
+        "settling": figures.settling(
             n, (accuracy, accuracy - 0.1, accuracy + 0.1), np.where(n == n[0], np.nan, 0.9)
         ),
         "intervals": plots.intervals({"a": (0.01, -0.02, 0.04)}, "gain (points)", "One interval"),

@@ -166,6 +166,13 @@ def test_a_file_that_hides_a_module_is_named(name, tmp_path, monkeypatch):
     assert f"{name} hides the module of that name from notebooks; rename it" in sentence(kernel.check_imports)
 
 
+def test_settings_of_matplotlib_s_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert "matplotlibrc" not in kernel.check_imports()
+    (tmp_path / "matplotlibrc").write_text("font.size: 20\n")
+    assert "matplotlibrc changes figures of your own, but none of the tutorial's" in kernel.check_imports()
+
+
 def test_it_starts_beside_a_file_called_random(tmp_path):
     (tmp_path / "random.py").write_text("x = 1")
     found = statuses(ask(sys.executable, tmp_path).stdout)
