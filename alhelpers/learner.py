@@ -77,7 +77,8 @@ class ActiveLearner:
         Another model than the article's: a function that makes a `Model` from n_features and n_classes, such
         as `functools.partial(alhelpers.evidence.Converged, C=0.1)`, or a classifier of scikit-learn's shape.
 
-    Raises ValueError if a learning rate or patience is given for another model, which would not use it.
+    Raises ValueError if a learning rate or patience is not above 0, or is given for another model, which
+    would not use it; and if `model` is none.
 
     Source: the three procedures of the article's section "Model, training and labeling processes"; least
     confidence as a query is Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
@@ -130,10 +131,7 @@ class ActiveLearner:
         queried = self._first_unlabeled(n)
         labels = np.asarray(self.oracle(queried))
         _check_answers(labels, n, self.data.n_classes)
-        told = labels != CANNOT_TELL
-        self.abstained = np.concatenate([self.abstained, queried[~told]])
-        self._label(queried[told], labels[told], PERSON)
-        self.unlabeled = self.unlabeled[n:]
+        self._label(queried, labels, PERSON)
 
     def auto_label(self, n: int) -> None:
         """Have the model label the first n unlabelled images with the class it finds most probable.
@@ -142,7 +140,6 @@ class ActiveLearner:
         """
         queried = self._first_unlabeled(n)
         self._label(queried, self.predict_proba(queried).argmax(axis=1), MODEL)
-        self.unlabeled = self.unlabeled[n:]
 
     def fit(self, stage: str = "", verbose: bool = True) -> None:
         """Train on all labels so far until test accuracy stops improving, and keep the best weights.
@@ -177,8 +174,15 @@ class ActiveLearner:
 
         `measure` takes probabilities, (n, n_classes), and returns numbers, (n,): one of `alhelpers.queries`
         or your own. Images that measure the same keep their order.
+
+        Raises ValueError if that is not one number, which NaN is not, for each of them.
         """
-        values = measure(self.predict_proba(self.unlabeled))
+        values = np.asarray(measure(self.predict_proba(self.unlabeled)))
+        if values.shape != self.unlabeled.shape or np.isnan(values).any():
+            raise ValueError(
+                f"the measure gave {np.isnan(values).sum()} NaN among numbers of shape {values.shape}; "
+                f"it has to give one number, (n,), for each of {len(self.unlabeled)} unlabelled images"
+            )
         order = np.argsort(values, kind="stable")
         self.ask_first(order)
         return values[order]
@@ -186,8 +190,11 @@ class ActiveLearner:
     def ask_first(self, positions: np.ndarray) -> None:
         """Put these of the unlabelled images, by their positions, first; the others keep their order.
 
-        Raises ValueError if a position stands there twice.
+        Raises ValueError if these are not whole numbers, (n,), or one stands there twice.
         """
+        positions = np.asarray(positions)
+        if positions.ndim != 1 or positions.dtype.kind not in "iu":
+            raise ValueError(f"positions are {positions.dtype} {positions.shape}; give whole numbers, (n,)")
         others = np.delete(self.unlabeled, positions)
         if len(others) + len(positions) != len(self.unlabeled):
             raise ValueError(f"of {len(positions)} positions some are the same; give each image once")
@@ -228,11 +235,15 @@ class ActiveLearner:
         return images.reshape(-1, *self.data.x_pool.shape[1:])
 
     def copy(self) -> "ActiveLearner":
-        """Another learner in the same state that goes its own way from here, and asks for itself."""
-        other = copy.copy(self)  # arrays are replaced, never changed in place
-        other.model, other.history = copy.copy(self.model), History(self.history)
+        """Another learner in the same state that goes its own way from here.
+
+        An oracle that says for whom it asks, with a method `for_learner`, then asks for the copy; any other
+        is shared.
+        """
+        other = copy.copy(self)  # its arrays are replaced, never changed in place; a model's may be
+        other.model, other.history = copy.deepcopy(self.model), History(self.history)
         other._x_labeled = self._x_labeled.copy()
-        if hasattr(self.oracle, "for_learner"):  # one that says for whom it asks
+        if hasattr(self.oracle, "for_learner"):
             other.oracle = self.oracle.for_learner(other)
         return other
 
@@ -244,6 +255,10 @@ class ActiveLearner:
         return self.unlabeled[:n]
 
     def _label(self, queried: np.ndarray, labels: np.ndarray, source: str) -> None:
+        told = labels != CANNOT_TELL
+        self.unlabeled = self.unlabeled[len(queried) :]
+        self.abstained = np.concatenate([self.abstained, queried[~told]])
+        queried, labels = queried[told], labels[told]
         n, before = len(queried), len(self.labeled)
         if before + n > len(self._x_labeled):  # images that somebody has put back and asks about again
             self._x_labeled = np.concatenate([self._x_labeled, np.empty_like(self._x_pool)])

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alhelpers.errors import check_count
+from alhelpers.errors import check_count, check_positive
 from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.draws import Draw
 from alhelpers.evidence.queries import ALL_QUERIES, mix_in
@@ -44,10 +44,9 @@ class Recipe:
         if self.query not in ALL_QUERIES:
             raise ValueError(f"query is {self.query!r}; give one of {', '.join(ALL_QUERIES)}")
         check_count("batch_size", self.batch_size)
-        for name in ("learning_rate", "C"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:
-                raise ValueError(f"{name} is {value!r}; give a number above 0")
+        check_positive("learning_rate", self.learning_rate)
+        if self.C is not None:
+            check_positive("C", self.C)
         if not 0 <= self.random_share <= 1:
             raise ValueError(f"random_share is {self.random_share!r}; give a number from 0 to 1")
 
