@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alhelpers.agreement import cohen_kappa
+from alhelpers.agreement import agreement
 from alhelpers.data import N_DRAWS, load_mnist, scale
 from alhelpers.evidence import carry_over
 from alhelpers.evidence.converged import Converged
@@ -354,7 +354,7 @@ def _forecast_rows(
 
 def _settled_rows(curve: list[Row], given: np.ndarray, variant: str) -> list[Row]:
     """When answers settled, for each of KAPPAS: see `stopping`."""
-    kappas, rows = [cohen_kappa(*pair) for pair in pairwise(given)], []
+    kappas, rows = [agreement(*pair).kappa.estimate for pair in pairwise(given)], []
     for threshold in KAPPAS:
         settled = [row for i, row in enumerate(curve) if is_stable(kappas[:i], threshold)]
         at = (settled or curve[-1:])[0]._replace(variant=variant, setting=threshold, n_labels=None)
@@ -388,14 +388,14 @@ def results(experiments: Sequence[str], seeds: Iterable[int], recompute: bool = 
     )
 
 
-def compute(experiments: Sequence[str], seeds: Iterable[int], jobs: int | None = None) -> Iterator[Row]:
+def compute(experiments: Sequence[str], seeds: Iterable[int]) -> Iterator[Row]:
     """Rows of these experiments on draws with these numbers, in as many processes as there are processors.
 
     Raises RuntimeError if one of the processes dies.
     """
     seeds = list(seeds)
     tasks = [(name, seed) for name in experiments for seed in seeds[: FEWER.get(name)]]
-    for rows in progress(in_processes(_compute, tasks, jobs), "draws", len(tasks)):
+    for rows in progress(in_processes(_compute, tasks), "draws", len(tasks)):
         yield from rows
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from alhelpers import ActiveLearner, Dataset
-from alhelpers.agreement import cohen_kappa
+from alhelpers.agreement import agreement
 from alhelpers.errors import UserError
 from alhelpers.evidence import Converged
 from alhelpers.intervals import proportion
@@ -30,7 +30,7 @@ def test_a_monitor_says_after_each_round_what_is_known():
     moved[:31] = (moved[:31] + 1) % 10
     line = monitor.add(answers(100, 16), moved, 120, 4.0)
     share = 32 / 1002
-    kappa = cohen_kappa(stop, moved)
+    kappa = agreement(stop, moved).kappa.estimate
     assert line == (
         "120 labels, 4.0 min: 84.0% right (75.6 to 89.9 on 100 check images); "
         f"3.1% of answers changed, kappa {kappa:.3f}; next ten: +0.3 points (-0.6 to +1.3)"
