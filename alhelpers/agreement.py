@@ -29,9 +29,8 @@ def agreement(a: np.ndarray, b: np.ndarray) -> Agreement:
     or 96% as a rule, in more if nearly all images are of one class. (The interval of Fleiss, Cohen and
     Everitt, 1969, does so in 58 to 95% with 50 images.)
 
-    Two arrays that hold one class only, the same one, leave 0/0 for kappa. It counts as 1, with ends that are
-    NaN: so two predictions that are equal agree perfectly, which a stopping rule relies on (Bloodgood and
-    Vijay-Shanker 2009).
+    Two arrays of one class, the same one, leave 0/0 for kappa. It counts as 1, with ends that are NaN: equal
+    predictions agree perfectly, which a stopping rule relies on (Bloodgood and Vijay-Shanker 2009).
 
     Raises ValueError if the arrays do not fit together or are empty.
     """

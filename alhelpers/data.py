@@ -31,10 +31,7 @@ class Dataset:
     n_classes : int, optional
         Number of classes; by default one more than the largest label.
 
-    Raises
-    ------
-    ValueError
-        If shapes, types or values do not fit together; the message names the array.
+    Raises ValueError, naming the array, if shapes, types or values do not fit together.
     """
 
     x_pool: np.ndarray
@@ -110,12 +107,8 @@ def load_mnist(n_pool: int = 4000, n_test: int = 400, seed: int | None = None) -
         None takes the first images in file order, as the article does. A number draws both sets at random
         without replacement; the same number draws the same images.
 
-    Raises
-    ------
-    ValueError
-        If a size is out of range, or the seed is negative.
-    OSError
-        If the data file is missing or its SHA-256 is not the shipped one.
+    Raises ValueError if a size is out of range or the seed negative, and OSError if the data file is missing
+    or its SHA-256 is not the shipped one.
 
     Source: section "Data for the experiment" of the article; MNIST by LeCun, Cortes and Burges.
     """

@@ -24,6 +24,6 @@ def check_count(name: str, value: object, least: int = 1, most: float = math.inf
 
 def check_positive(name: str, value: object) -> float:
     """The value as a float. Raises ValueError, naming it, unless it is a number above 0."""
-    if not isinstance(value, Real) or not 0 < value < math.inf:
+    if not isinstance(value, Real) or not 0 < float(value) < math.inf:
         raise ValueError(f"{name} is {value!r}; give a number above 0")
     return float(value)

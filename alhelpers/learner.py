@@ -111,12 +111,9 @@ class ActiveLearner:
 
     def reset(self) -> None:
         """Take all labels back, put the pool in its original order, and forget what the model learned."""
-        self.labeled = np.empty(0, np.int32)
-        self.labels = np.empty(0, np.int32)
+        self.labeled = self.labels = self.label_round = self.abstained = np.empty(0, np.int32)
         self.label_source = np.empty(0, "U6")
-        self.label_round = np.empty(0, np.int32)
         self.unlabeled = np.arange(self.data.n_pool, dtype=np.int32)
-        self.abstained = np.empty(0, np.int32)
         self.history = History()
         self.model.reset()
 
@@ -160,8 +157,7 @@ class ActiveLearner:
     def least_confident_first(self) -> np.ndarray:
         """Sort the unlabelled images by confidence, lowest first; return the sorted confidences.
 
-        Confidence is the largest class probability, float32 of shape (n_unlabeled,). Equally confident
-        images keep their order.
+        Confidence is the largest class probability, float32 of shape (n_unlabeled,).
         """
         return self.lowest_first(queries.least_confident)
 
@@ -178,11 +174,7 @@ class ActiveLearner:
         Raises ValueError if that is not one number, which NaN is not, for each of them.
         """
         values = np.asarray(measure(self.predict_proba(self.unlabeled)))
-        if values.shape != self.unlabeled.shape or np.isnan(values).any():
-            raise ValueError(
-                f"the measure gave {np.isnan(values).sum()} NaN among numbers of shape {values.shape}; "
-                f"it has to give one number, (n,), for each of {len(self.unlabeled)} unlabelled images"
-            )
+        _check_values(values, len(self.unlabeled))
         order = np.argsort(values, kind="stable")
         self.ask_first(order)
         return values[order]
@@ -190,15 +182,13 @@ class ActiveLearner:
     def ask_first(self, positions: np.ndarray) -> None:
         """Put these of the unlabelled images, by their positions, first; the others keep their order.
 
-        Raises ValueError if these are not whole numbers, (n,), or one stands there twice.
+        Raises ValueError if they are not integers, (n,), or two are the same.
         """
         positions = np.asarray(positions)
-        if positions.ndim != 1 or positions.dtype.kind not in "iu":
-            raise ValueError(f"positions are {positions.dtype} {positions.shape}; give whole numbers, (n,)")
-        others = np.delete(self.unlabeled, positions)
-        if len(others) + len(positions) != len(self.unlabeled):
-            raise ValueError(f"of {len(positions)} positions some are the same; give each image once")
-        self.unlabeled = np.concatenate([self.unlabeled[positions], others])
+        whole = positions.ndim == 1 and positions.dtype.kind in "iu"
+        if not whole or len(np.unique(np.arange(len(self.unlabeled))[positions])) < len(positions):
+            raise ValueError(f"positions are {positions.dtype} {positions.shape}; give integers, each once")
+        self.unlabeled = np.concatenate([self.unlabeled[positions], np.delete(self.unlabeled, positions)])
 
     def predict_proba(self, indices: np.ndarray) -> np.ndarray:
         """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
@@ -235,11 +225,7 @@ class ActiveLearner:
         return images.reshape(-1, *self.data.x_pool.shape[1:])
 
     def copy(self) -> "ActiveLearner":
-        """Another learner in the same state that goes its own way from here.
-
-        An oracle that says for whom it asks, with a method `for_learner`, then asks for the copy; any other
-        is shared.
-        """
+        """Another learner in the same state, with the same oracle or the one that its `for_learner` gives."""
         other = copy.copy(self)  # its arrays are replaced, never changed in place; a model's may be
         other.model, other.history = copy.deepcopy(self.model), History(self.history)
         other._x_labeled = self._x_labeled.copy()
@@ -275,4 +261,12 @@ def _check_answers(labels: np.ndarray, n: int, n_classes: int) -> None:
         raise ValueError(
             f"the oracle answered {str(labels)[:80]} when asked about {n} images; it has to give "
             f"{n} whole numbers from 0 to {n_classes - 1}, or {CANNOT_TELL} where it cannot tell"
+        )
+
+
+def _check_values(values: np.ndarray, n: int) -> None:
+    if values.shape != (n,) or np.isnan(values).any():
+        raise ValueError(
+            f"the measure gave numbers of shape {values.shape}, {np.isnan(values).sum()} of them NaN; "
+            f"it has to give one number, (n,), for each of {n} unlabelled images"
         )

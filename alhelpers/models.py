@@ -56,7 +56,6 @@ class Classifier:
     def reset(self) -> None:
         """Forget all that was learned; until the next fit each class is as probable as the others."""
         self._fitted: Any = None
-        self.n_iter_ = 1
 
     def fit(self, x: np.ndarray, y: np.ndarray, *_: np.ndarray) -> None:
         """Train a copy on x, y."""

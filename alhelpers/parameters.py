@@ -103,15 +103,13 @@ def check_parameters(namespace: Mapping[str, Any] | None = None) -> None:
         Variable names and values, with `In` for the cells run so far, that with the parameters among them;
         by default those of the running notebook.
 
-    Raises
-    ------
-    ParameterError
-        Names the parameter, its value and what is allowed.
+    Raises ParameterError with the parameter's name, its value and what is allowed. In a script made of a
+    notebook nothing is checked: its parameters are what its author wrote.
     """
     if namespace is None:
         from IPython import get_ipython
 
-        if not (shell := get_ipython()):  # a script made of a notebook: whoever edits it gives no parameters
+        if not (shell := get_ipython()):
             return
         namespace = shell.user_ns
     cells = list(namespace["In"])

@@ -322,9 +322,9 @@ def test_a_measure_that_is_not_one_number_an_image_is_refused_and_nothing_is_sor
 @pytest.mark.parametrize(
     ("positions", "sentence"),
     [
-        (np.arange(40) < 3, r"positions are bool \(40,\); give whole numbers, \(n,\)"),
-        (np.zeros((40, 3), int), r"positions are int64 \(40, 3\); give whole numbers, \(n,\)"),
-        (np.array([0.1, 0.2]), r"positions are float64 \(2,\); give whole numbers, \(n,\)"),
+        (np.arange(40) < 3, r"positions are bool \(40,\); give integers, each once"),
+        (np.zeros((40, 3), int), r"positions are int64 \(40, 3\); give integers, each once"),
+        (np.array([0.1, 0.2]), r"positions are float64 \(2,\); give integers, each once"),
     ],
     ids=["mask", "table", "floats"],
 )
@@ -416,5 +416,6 @@ def test_a_table_shows_names_as_text_and_not_as_markup():
 def test_an_image_asked_about_twice_is_refused(small):
     small.ask_first(np.array([5, 2]))
     assert small.unlabeled[:4].tolist() == [5, 2, 0, 1]
-    with pytest.raises(ValueError, match="of 3 positions some are the same; give each image once"):
-        small.ask_first(np.array([1, 2, 1]))
+    for positions in ([1, 2, 1], [39, -1]):
+        with pytest.raises(ValueError, match=r"positions are .*; give integers, each once"):
+            small.ask_first(np.array(positions))

@@ -103,7 +103,7 @@ def test_committed_outputs_are_there(path):
     notebook = read(path)
     shown = len(list(running.figures(notebook)))
     source = "\n".join(cell.source for cell in code_cells(path))
-    drawn = re.findall(r"^ *(?:display\()?(?:plots\.\w+|verdicts)\(", source, re.MULTILINE)
+    drawn = re.findall(r"^ *(?:display\()?(?:plots|figures)\.\w+\(", source, re.MULTILINE)
     assert shown == len(drawn), f"{path.name} draws {len(drawn)} figures and shows {shown}; `make refresh`"
     assert len(numbers(notebook)) == shown, f"{path.name}: a figure without its numbers"
     texts = [output for output in running.outputs(notebook) if "image/png" not in output.get("data", {})]
