@@ -15,7 +15,7 @@ WEIGHTS = rng.normal(size=(10, 28, 28))
 
 def every_figure():
     n, accuracy = np.arange(10, 60, 10), np.array([0.3, 0.5, 0.6, 0.6, 0.7])
-    points, line = rng.normal(size=(6, 2)), (np.array([[1.0, -1], [0.5, 1]]), np.array([0.1, 0]))
+    points, line = DIGITS[:6, 14, 14:16] / 255, (np.array([[1.0, -1], [0.5, 1]]), np.array([0.1, 0]))
     return {
         "boundaries": plots.boundaries(
             points, np.arange(6) % 2, ([0, 1], *line), {"near": ([0, 1, 4], *line)}
