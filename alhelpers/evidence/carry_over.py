@@ -139,5 +139,5 @@ EXPERIMENTS = {
     "mix": mix,
     "hard slips": hard_slips,
 }
-FEWER = {"carry-over tuning": 10, "greedy oracle": 15, "rare class": 30, "mix": 30, "hard slips": 30}
+FEWER = {"carry-over tuning": 10, "greedy oracle": 30}
 """Experiments of fewer draws, because of what they cost."""
