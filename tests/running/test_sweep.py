@@ -747,7 +747,7 @@ def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(tmp_path):
 
 WRITES = """
 import os
-from alhelpers.running import commands, sweep_result
+from alhelpers.running import sweep_result
 os.makedirs("deep/er")
 for name in ("model.txt", "deep/er/curve.csv", "run.json"):
     with open(name, "w") as file:
