@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+MARK = ".made-by-alhelpers"
+"""An empty file in every folder that may be replaced. No name that a person would give a file of theirs."""
 SHIPPED = "SHA256SUMS"
 """Lists the data files of the package, as `sha256sum` prints them."""
 
@@ -33,22 +35,26 @@ def atomic_write(path: Path, content: bytes | str) -> None:
 
 
 @contextmanager
-def replacing(out: Path, mark: str = ".made-by-alhelpers") -> Iterator[Path]:
+def replacing(out: Path) -> Iterator[Path]:
     """A folder to fill, which then takes the place of `out`; if anything fails, `out` stays as it was.
 
-    Raises ValueError if `out` holds anything and not the file `mark`, which is in all that was made so.
+    Raises ValueError if `out` holds anything and not the file MARK, which is in all that was made so.
     """
-    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / mark).is_file())):
+    if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file())):
         raise ValueError(f"{out} is not the result of an earlier run; give a new or an empty folder")
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as scratch:
-        fresh = Path(scratch) / out.name
+        fresh, old = Path(scratch) / out.name, Path(scratch) / f"{out.name}.old"
         fresh.mkdir()
         yield fresh
-        (fresh / mark).touch()
-        if out.exists():
-            out.rename(Path(scratch) / "old")
-        fresh.rename(out)
+        (fresh / MARK).touch()
+        try:
+            if out.exists():
+                out.rename(old)
+            fresh.rename(out)
+        finally:
+            if old.exists() and not out.exists():  # or the old one would go with the scratch folder
+                old.rename(out)
 
 
 def shipped(folder: Path = PACKAGE) -> dict[str, str]:

@@ -37,9 +37,11 @@ if [ ! -d "$folder/site/numpy" ]; then
   for wheel in "$folder"/wheels/*.whl; do "$python" -m zipfile -e "$wheel" "$folder/site"; done
 fi
 
+code=0  # one that is not exact does not keep the other from running
 for engine in numpy tensorflow; do
   echo "== $engine on aarch64, emulated"
   qemu-aarch64-static -L "$folder/system" -E PYTHONPATH="$PWD:$folder/site" -E ALHELPERS_ENGINE="$engine" \
     -E PYTHONDONTWRITEBYTECODE=1 -E OPENBLAS_NUM_THREADS=1 \
-    "$folder/system/usr/bin/python3.11" -m alhelpers.running.exact notebooks "$folder" || true
+    "$folder/system/usr/bin/python3.11" -m alhelpers.running.exact notebooks "$folder" "$engine" || code=$?
 done
+exit "$code"

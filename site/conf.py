@@ -10,7 +10,7 @@ from docutils.utils.math.latex2mathml import tex2mathml
 from sphinx.application import Sphinx
 from sphinx.writers.html5 import HTML5Translator
 
-from alhelpers.running.notebooks import HISTORY_MIME
+from alhelpers.learner import History
 
 project = "Active learning on MNIST, exactly"
 author = "the alhelpers developers"
@@ -40,7 +40,7 @@ pygments_dark_style = "a11y-high-contrast-dark"
 
 
 # Needs a program or a running kernel; the picture or the text beside it is shown instead.
-NOT_FOR_A_PAGE = (HISTORY_MIME, "application/vnd.jupyter.widget-view+json")
+NOT_FOR_A_PAGE = (History.MIME, "application/vnd.jupyter.widget-view+json")
 
 
 def prepare(app: Sphinx, docname: str, source: list[str]) -> None:

@@ -14,10 +14,10 @@ from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
 from alhelpers.course.doctor import PYTHONS, REPOSITORY, read_lock
-from alhelpers.files import replacing
+from alhelpers.files import MARK, replacing
 
-MARK = "START-HERE.txt"
-_START_HERE = """\
+START_HERE = "START-HERE.txt"
+_TEXT = """\
 Active learning on MNIST: installing without a network
 
 {first}The folder wheels/ beside this file holds every package for these machines,
@@ -106,7 +106,7 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
         raise ValueError(
             f"{out} is not an earlier bundle, or has been worked in; give a new or an empty folder to --out"
         )
-    with replacing(out, MARK) as fresh:
+    with replacing(out) as fresh:
         _clone(repository, fresh)
         has_page = _make_try(fresh)
         wheels = fresh / "wheels"
@@ -114,14 +114,14 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
             _download(target, fresh / "requirements.lock", wheels, out / "wheels", repository / "wheels")
         (wheels / "FOR.txt").write_text(", ".join(everyone) + "\n", encoding="utf-8")
         on_windows = [target.python for target in everyone.values() if target.environment["os_name"] == "nt"]
-        start_here = _START_HERE.format(
+        start_here = _TEXT.format(
             first=_TRY_FIRST if has_page else "",
             targets="\n    ".join(everyone),
             python=[*on_windows, this_machine().python][0],
         )
-        (fresh / MARK).write_text(start_here, encoding="utf-8")
+        (fresh / START_HERE).write_text(start_here, encoding="utf-8")
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
-    print(f"{out} is complete ({size:,.0f} MB); copy it to a stick, {MARK} in it says how to go on")
+    print(f"{out} is complete ({size:,.0f} MB); copy it to a stick, {START_HERE} in it says how to go on")
 
 
 def lines_for(target: Target, lock: Path) -> list[str]:
@@ -144,7 +144,7 @@ def _is_as_made(folder: Path) -> bool:
     if not (folder / ".git").is_dir():
         return False
     added = _git(folder, "status", "--porcelain", "--ignored").splitlines()
-    return sorted(set(added) - {"!! try.html"}) == [f"!! {MARK}", "!! wheels/"]
+    return sorted(set(added) - {"!! try.html"}) == [f"!! {MARK}", f"!! {START_HERE}", "!! wheels/"]
 
 
 def _clone(repository: Path, folder: Path) -> None:

@@ -18,8 +18,10 @@ from alhelpers.errors import UserError
 from alhelpers.files import atomic_write
 from alhelpers.learner import ActiveLearner, Fit, History
 from alhelpers.models import ENGINES, engine
-from alhelpers.running.notebooks import TIMEOUT
+from alhelpers.running.notebooks import TIMEOUT, one_line
 
+EXACT, NOT_EXACT, CANNOT_RUN = 0, 1, 2
+"""Exit codes of this module as a program."""
 JAVASCRIPT = Path(__file__).resolve().parents[2] / "site" / "try" / "exact.mjs"
 """The model of the page that needs no installation, as a program for Node."""
 WITH_FITS = ("03_ground_truth", "05_random_labeling", "06_active_learning", "07_auto_labeling")
@@ -59,8 +61,8 @@ def javascript_fits() -> list[Fit]:
     except subprocess.TimeoutExpired:
         raise UserError(f"node has not done the fits within {TIMEOUT:g} s; try again") from None
     if done.returncode:
-        why = done.stderr.decode(errors="replace").strip()[:300]
-        raise UserError(f"node cannot run {JAVASCRIPT.name} ({why}); version 18 or later can")
+        why = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
+        raise UserError(f"node cannot run {JAVASCRIPT.name} ({one_line(why)}); version 18 or later can")
     _, *lines = csv.reader(io.StringIO(done.stdout.decode()))
     return [Fit(stage, int(n), float(accuracy), int(steps)) for stage, n, accuracy, steps in lines]
 
@@ -146,16 +148,29 @@ def check_engine(notebooks: Path, out: Path, name: str | None = None) -> bool:
 
 
 def check(notebooks: Path, out: Path) -> bool:
-    """`check_engine` for each engine that is installed, in a process of its own; whether all are exact."""
+    """`check_engine` for each engine that is installed, in a process of its own; whether all are exact.
+
+    Raises UserError if the notebooks or `out` are of no use, or, after the others, if an engine cannot run.
+    """
     committed_fits(notebooks)  # before anybody waits
-    equal = []
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except FileExistsError:
+        raise UserError(f"{out} is a file; give a folder to --out") from None
+    codes, cannot = [], []
     for name in installed_engines():
         command, env = command_for(name, notebooks, out)
         try:
-            equal.append(subprocess.run(command, env=env, timeout=TIMEOUT).returncode == 0)
+            done = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             raise UserError(f"{name} has not done the fits within {TIMEOUT:g} s; try again") from None
-    return all(equal)
+        codes.append(done.returncode)
+        if done.returncode not in (EXACT, NOT_EXACT):
+            why = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
+            cannot.append(f"{name} cannot run here ({why[-1]})")
+    if cannot:
+        raise UserError(f"{' and '.join(cannot)}; `alhelpers doctor` may know why, then try again")
+    return NOT_EXACT not in codes
 
 
 def command_for(name: str, notebooks: Path, out: Path) -> tuple[list[str], dict[str, str]]:
@@ -175,4 +190,9 @@ def installed_engines() -> list[str]:
 
 if __name__ == "__main__":
     notebooks_folder, out_folder, engine_name = sys.argv[1:]
-    sys.exit(not check_engine(Path(notebooks_folder), Path(out_folder), engine_name))
+    try:
+        exact = check_engine(Path(notebooks_folder), Path(out_folder), engine_name)
+    except Exception as problem:  # whatever keeps an engine from running is no difference
+        print(one_line(problem) or type(problem).__name__, file=sys.stderr)
+        sys.exit(CANNOT_RUN)
+    sys.exit(EXACT if exact else NOT_EXACT)

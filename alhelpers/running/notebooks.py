@@ -23,19 +23,21 @@ from nbformat import NotebookNode
 
 from alhelpers.errors import UserError
 from alhelpers.files import atomic_write, replacing
+from alhelpers.learner import Fit, History
 from alhelpers.running import RESULT_MIME
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
 README_FIGURE = REPOSITORY / "docs" / "learning-curve.png"
-HISTORY_MIME = "application/vnd.alhelpers.history+json"
 # ipykernel warns about unencrypted TCP at every start; these kernels talk to their parent on this machine.
 KERNEL_ARGUMENTS = ["--log-level=ERROR"]
-FIT_COLUMNS = {"stage": str, "n_labels": int, "accuracy": float, "steps": int}
+FIT_COLUMNS: dict[str, type] = Fit.__annotations__
 """What a row of a notebook's history has."""
 HISTORY_COLUMNS = ("notebook", *FIT_COLUMNS)
 TIMEOUT = 3600.0
 """Seconds that a notebook may take from its first cell on, unless somebody says otherwise."""
+ENDING_SECONDS = 10
+"""How long a worker that is told to end may take."""
 
 
 class Outcome(NamedTuple):
@@ -80,7 +82,7 @@ def run_notebooks(
     for notebook in notebooks:
         with contextlib.suppress(OSError, nbformat.reader.NotJSONError, nbformat.ValidationError):
             check_kernel(notebook, nbformat.read(notebook, as_version=4))  # what is damaged fails by itself
-    with replacing(out.resolve(), "history.csv") as fresh:
+    with replacing(out.resolve()) as fresh:
         (fresh / "figures").mkdir()
         outcomes = _in_parallel([(_execute_into, fresh, notebook) for notebook in notebooks], jobs, report)
         _collect(fresh)
@@ -193,7 +195,7 @@ class _Limit:
 
 def failure(name: str, message: object, cell: int | None = None, source: str = "") -> dict[str, object]:
     """An error as `execute_notebook` tells it."""
-    return {"cell": cell, "line": first_line(source), "name": name, "message": _one_line(message)}
+    return {"cell": cell, "line": first_line(source), "name": name, "message": one_line(message)}
 
 
 def history_error(notebook: NotebookNode) -> dict[str, object] | None:
@@ -255,7 +257,7 @@ def figures(notebook: NotebookNode) -> Iterator[bytes]:
 def histories(notebook: NotebookNode) -> Iterator[dict]:
     """Every row of every history among a notebook's outputs, in order."""
     for output in outputs(notebook):
-        rows = output.get("data", {}).get(HISTORY_MIME, [])
+        rows = output.get("data", {}).get(History.MIME, [])
         yield from rows if isinstance(rows, list) else [rows]
 
 
@@ -287,12 +289,7 @@ def read_history(file: Path) -> list[dict]:
     """The rows of a history.csv, with numbers as numbers."""
     with file.open(newline="", encoding="utf-8") as lines:
         return [
-            row
-            | {
-                "n_labels": int(row["n_labels"]),
-                "accuracy": float(row["accuracy"]),
-                "steps": int(row["steps"]),
-            }
+            row | {name: kind(row[name]) for name, kind in FIT_COLUMNS.items()}
             for row in csv.DictReader(lines)
         ]
 
@@ -318,7 +315,9 @@ def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], 
             for worker in workers:  # and with them their kernels, which watch their parent
                 worker.terminate()
             for worker in workers:  # none writes into a folder that is about to go
-                worker.join()
+                worker.join(ENDING_SECONDS)
+                worker.kill()  # what Jupyter makes of the first signal may itself hang
+                worker.join(ENDING_SECONDS)
             raise
     return sorted(outcomes)
 
@@ -362,7 +361,7 @@ def _refresh(path: Path, scratch: Path) -> Outcome:
     except CellExecutionError as failure:
         return Outcome(path.stem, time.monotonic() - start, f"{failure.ename}: {failure.evalue}")
     except Exception as failure:
-        return Outcome(path.stem, time.monotonic() - start, f"{type(failure).__name__}: {_one_line(failure)}")
+        return Outcome(path.stem, time.monotonic() - start, f"{type(failure).__name__}: {one_line(failure)}")
     return Outcome(path.stem, time.monotonic() - start, "")
 
 
@@ -405,6 +404,7 @@ def first_line(text: object) -> str:
     return next(iter(str(text).strip().splitlines()), "")[:200]
 
 
-def _one_line(text: object) -> str:
+def one_line(text: object) -> str:
+    """A text or an error in one line of at most 300 characters."""
     line = re.sub(r"\s+", " ", str(text)).strip()[:300]
     return line.encode(errors="replace").decode()  # half letters, of paths in another encoding

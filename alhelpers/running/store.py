@@ -108,7 +108,7 @@ class Store:
 
     def write(self, identity: str, result: dict[str, Any]) -> None:
         """Put a run's folder in its place, whole, with the files it wrote; a failed run's older one goes."""
-        with replacing(self.runs / identity, "run.json") as folder:
+        with replacing(self.runs / identity) as folder:
             names = _keep(result.get("files", {}), folder)
             atomic_write(folder / "notebook.ipynb", result["notebook"])
             record = {"id": identity, **result["record"], "files": names}

@@ -209,6 +209,7 @@ def _execute_here(
         kernels.ENDING.set()
         pool.shutdown(wait=False, cancel_futures=True)
         kernels.end_kernels()
+        # Ends: papermill notices within seconds that a kernel is dead, and gives one that starts a minute.
         while not all(future.done() for future in running):
             time.sleep(0.1)
             kernels.end_kernels()  # one that was about to start

@@ -9,6 +9,8 @@ import nbformat
 import pytest
 
 from alhelpers import article, cli
+from alhelpers.files import MARK
+from alhelpers.learner import History
 from alhelpers.running import notebooks
 
 
@@ -64,7 +66,7 @@ def test_two_notebooks_of_one_name_are_refused_before_anything_runs(tmp_path, ca
 def test_a_history_of_something_else_is_named_and_costs_no_other_notebook_its_results(tmp_path, capfd, rows):
     odd = notebook(
         tmp_path / "odd.ipynb",
-        f"display({{'{notebooks.HISTORY_MIME}': {rows}, 'text/plain': ''}}, raw=True)",
+        f"display({{'{History.MIME}': {rows}, 'text/plain': ''}}, raw=True)",
     )
     good = notebook(tmp_path / "good.ipynb", HISTORY)
     out = tmp_path / "out"
@@ -93,6 +95,7 @@ def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
     slow = notebook(tmp_path / "01_slow.ipynb", "import time; open('begun', 'w').close(); time.sleep(600)")
     out = tmp_path / "out"
     out.mkdir()
+    (out / MARK).touch()
     (out / "history.csv").write_text("the last one")
     command = [sys.executable, "-m", "alhelpers", "run", str(slow), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
@@ -104,7 +107,7 @@ def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
     assert process.returncode == 130
     assert errors.strip().splitlines()[-1] == "alhelpers: stopped; nothing is half-written"
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".out-")] == []
-    assert [file.name for file in out.iterdir()] == ["history.csv"]
+    assert sorted(file.name for file in out.iterdir()) == [MARK, "history.csv"]
     assert (out / "history.csv").read_text() == "the last one"
 
 
@@ -112,6 +115,7 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path, capsys):
     good = notebook(tmp_path / "01_good.ipynb", "1 + 1")
     (tmp_path / "thesis").mkdir()
     (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
+    (tmp_path / "thesis" / "history.csv").write_text("of the railways")
     assert cli.main(["run", str(good), "--out", str(tmp_path / "thesis")]) == 2
     assert (
         "thesis is not the result of an earlier run; give a new or an empty folder" in capsys.readouterr().err

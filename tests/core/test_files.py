@@ -34,3 +34,26 @@ def test_what_fails_halfway_leaves_the_old_file_and_nothing_else(tmp_path):
         raise RuntimeError
     assert [path.name for path in tmp_path.iterdir()] == ["labels.csv"]
     assert kept.read_text() == "years of work"
+
+
+@pytest.mark.parametrize("problem", [PermissionError("held by a virus scanner"), KeyboardInterrupt()])
+@pytest.mark.parametrize("name", ["out", "old"])
+def test_a_folder_that_cannot_take_the_other_s_place_leaves_it_there(tmp_path, monkeypatch, problem, name):
+    out, rename = tmp_path / name, Path.rename
+    with files.replacing(out) as fresh:
+        (fresh / "labels.csv").write_text("years of work")
+    failures = [problem]
+
+    def fails_once(self, target):
+        if target == out and failures:
+            raise failures.pop()
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", fails_once)
+    with pytest.raises(type(problem)), files.replacing(out) as fresh:
+        (fresh / "labels.csv").write_text("new")
+    assert (out / "labels.csv").read_text() == "years of work"
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+    with files.replacing(out) as fresh:
+        (fresh / "labels.csv").write_text("new")
+    assert (out / "labels.csv").read_text() == "new"

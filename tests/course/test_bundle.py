@@ -46,7 +46,7 @@ def repository(tmp_path, monkeypatch):
         ),
     )
     (folder / "requirements.lock").write_text("# a comment\n" + "".join(lines))
-    (folder / ".gitignore").write_text("/wheels/\n/START-HERE.txt\n/try.html\n")
+    (folder / ".gitignore").write_text("/wheels/\n/START-HERE.txt\n/.made-by-alhelpers\n/try.html\n")
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     commit(folder)
@@ -59,7 +59,8 @@ def earlier(repository, tmp_path):
     folder = tmp_path / "build" / "bundle"
     git(tmp_path, "clone", "-q", str(repository), str(folder))
     wheel(folder / "wheels", "everywhere", "py3-none-any")
-    (folder / bundle.MARK).write_text("the last one")
+    (folder / bundle.START_HERE).write_text("the last one")
+    (folder / bundle.MARK).touch()
     return folder
 
 
@@ -73,8 +74,8 @@ def test_a_bundle_has_what_its_machines_need_and_nothing_of_where_it_was_made(re
     bundle.make_bundle(out, ["3.12/win_amd64"], repository)
     assert "what is not committed stays out of the bundle" in capsys.readouterr().out
     assert names(out / "wheels") == ["everywhere", "windows"]
-    assert "3.12/win_amd64" in (out / bundle.MARK).read_text(encoding="utf-8")
-    assert "on Windows write py -3.12 for python3" in (out / bundle.MARK).read_text(encoding="utf-8")
+    assert "3.12/win_amd64" in (out / bundle.START_HERE).read_text(encoding="utf-8")
+    assert "on Windows write py -3.12 for python3" in (out / bundle.START_HERE).read_text(encoding="utf-8")
     assert not (out / "not-committed.txt").exists()
     (out / "requirements.lock").unlink()
     git(out, "checkout", "--", "requirements.lock")  # a damaged file can be restored on a learner's machine
@@ -101,7 +102,7 @@ def test_the_page_that_needs_no_installation_is_its_first_thing(repository, tmp_
     for _ in range(2):  # the second time it takes the place of the first
         bundle.make_bundle(out, [], repository)
     assert (out / "try.html").read_text() == "play"
-    said = (out / bundle.MARK).read_text(encoding="utf-8")
+    said = (out / bundle.START_HERE).read_text(encoding="utf-8")
     assert said.index("open try.html in a browser") < said.index("wheels/")
     script.write_text("raise SystemExit('no MNIST')")
     commit(repository)
@@ -118,7 +119,7 @@ def test_a_bundle_that_cannot_be_made_leaves_the_last_one_as_it_was(repository, 
     with pytest.raises(OSError, match=r"pip cannot gather the wheels for 3\..*; it says why above"):
         bundle.make_bundle(earlier, [], repository)
     assert "No matching distribution found for nowhere==1.0" in capfd.readouterr().err
-    assert (earlier / bundle.MARK).read_text() == "the last one"
+    assert (earlier / bundle.START_HERE).read_text() == "the last one"
     assert [path.name for path in earlier.parent.iterdir()] == ["bundle"]
 
 

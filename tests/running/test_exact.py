@@ -1,15 +1,19 @@
 """The article's fits are the committed notebooks', whatever the engine; what changes them is seen."""
 
 import json
+import os
 import shutil
 import subprocess
+import sys
 
 import pytest
 
-from alhelpers import article, load_mnist, model_numpy
+from alhelpers import article, cli, load_mnist, model_numpy
 from alhelpers.evidence.trifles import Divided, Double
 from alhelpers.running import exact
 from alhelpers.running.notebooks import NOTEBOOKS
+
+posix = pytest.mark.skipif(os.name == "nt", reason="the stand-ins are shell scripts")
 
 
 @pytest.fixture(scope="module")
@@ -82,3 +86,62 @@ def test_outside_a_clone_it_says_what_is_missing(tmp_path):
     (tmp_path / "05_random_labeling.ipynb").write_text(json.dumps(notebook))
     with pytest.raises(ValueError, match=r"05_random_labeling.*holds no history"):
         exact.check(tmp_path, tmp_path / "out")
+
+
+@pytest.fixture
+def node(tmp_path, monkeypatch):
+    """A Node that cannot run the page's model, and no other engine."""
+    folder = tmp_path / "bin"
+    folder.mkdir()
+    program(folder / "node", "echo 'SyntaxError: import' >&2; exit 3")
+    monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
+    monkeypatch.setattr(exact, "installed_engines", lambda: ["javascript"])
+
+
+def program(path, text):
+    path.write_text(f"#!/bin/sh\n{text}\n")
+    path.chmod(0o755)
+
+
+@posix
+def test_an_engine_that_cannot_run_is_a_sentence_and_not_a_difference(node, tmp_path, capfd):
+    assert cli.main(["exact", "--out", str(tmp_path / "out")]) == 2
+    told = capfd.readouterr().err
+    assert told == (
+        "alhelpers: javascript cannot run here (node cannot run exact.mjs (SyntaxError: import); version 18 "
+        "or later can); `alhelpers doctor` may know why, then try again\n"
+    )
+
+
+@pytest.mark.parametrize(("code", "ends"), [(0, 0), (1, 1), (-11, 2)])
+def test_exact_not_exact_and_not_run_have_an_exit_code_each(tmp_path, monkeypatch, capfd, code, ends):
+    ending = f"import os; os.kill(os.getpid(), {-code})" if code < 0 else f"raise SystemExit({code})"
+    monkeypatch.setattr(exact, "command_for", lambda *_: ([sys.executable, "-c", ending], os.environ))
+    assert cli.main(["exact", "--out", str(tmp_path / "out")]) == ends
+    told = capfd.readouterr().err
+    assert ("not exact on this machine" in told, "cannot run here" in told) == (ends == 1, ends == 2)
+
+
+def test_a_file_for_a_folder_is_named_before_anything_is_computed(tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(exact, "installed_engines", lambda: pytest.fail("computed"))
+    (tmp_path / "mine").write_text("mine")
+    assert cli.main(["exact", "--out", str(tmp_path / "mine")]) == 2
+    assert capfd.readouterr().err == f"alhelpers: {tmp_path / 'mine'} is a file; give a folder to --out\n"
+
+
+@posix
+@pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 1), (2, 0)])
+def test_on_arm_both_engines_run_and_one_that_is_not_exact_shows(tmp_path, monkeypatch, codes):
+    for made in ("system/usr/bin", "site/numpy", "bin"):
+        (tmp_path / made).mkdir(parents=True)
+    (tmp_path / "system/usr/bin/python3.11").touch()
+    numpy, tensorflow = codes
+    emulated = (
+        f'case "$*" in *exact*numpy) exit {numpy};; *exact*tensorflow) exit {tensorflow};; esac; exit 9'
+    )
+    program(tmp_path / "bin" / "qemu-aarch64-static", emulated)
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    script = NOTEBOOKS.parent / "benchmarks" / "arm.sh"
+    done = subprocess.run(["bash", str(script), str(tmp_path)], capture_output=True, text=True)
+    assert done.returncode == max(codes), done.stderr
+    assert done.stdout.count("emulated") == 2

@@ -21,6 +21,7 @@ import pyarrow.parquet
 import pytest
 
 from alhelpers import cli
+from alhelpers.learner import History
 from alhelpers.running import commands, kernels, notebooks, summary, sweep, sweep_result
 from alhelpers.running import plan as plan_module
 from alhelpers.running.grid import SweepError
@@ -39,7 +40,7 @@ time.sleep(wait)
 if fail:
     raise RuntimeError("as asked")
 rows = [dict(stage="active", n_labels=n, accuracy=(seed * 7 + n) % 100 / 100, steps=10) for n in (10, 20)]
-display({{"text/plain": "history", "{notebooks.HISTORY_MIME}": rows}}, raw=True)
+display({{"text/plain": "history", "{History.MIME}": rows}}, raw=True)
 """
 
 
