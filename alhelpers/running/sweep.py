@@ -192,12 +192,20 @@ def _execute_here(
     os.environ["TF_NUM_INTEROP_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     kernels.ENDING.clear()
     waiting, running = iter(pending), {}
+    at_work: set[str] = set()  # kept by the threads: Ctrl-C may come before a future is in `running`
+
+    def work(planned: PlannedRun) -> Result:
+        at_work.add(planned.id)
+        try:
+            return execute(bare, planned.parameters, timeout, str(place(planned.id)))
+        finally:
+            at_work.discard(planned.id)
+
     pool = futures.ThreadPoolExecutor(jobs)
     try:
         while True:
             for planned in itertools.islice(waiting, 2 * jobs - len(running)):
-                work = bare, planned.parameters, timeout, str(place(planned.id))
-                running[pool.submit(execute, *work)] = planned.id
+                running[pool.submit(work, planned)] = planned.id
             if not running:
                 return
             # Looked after now and then, for where Ctrl-C does not end a wait.
@@ -210,11 +218,11 @@ def _execute_here(
         pool.shutdown(wait=False, cancel_futures=True)
         kernels.end_kernels()
         # Ends: papermill notices within seconds that a kernel is dead, and gives one that starts a minute.
-        while not all(future.done() for future in running):
+        while at_work:
             time.sleep(0.1)
             kernels.end_kernels()  # one that was about to start
-        for identity in running.values():
-            shutil.rmtree(place(identity), ignore_errors=True)
+        for planned in pending:
+            shutil.rmtree(place(planned.id), ignore_errors=True)
         kernels.ENDING.clear()
 
 
