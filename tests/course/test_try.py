@@ -18,6 +18,8 @@ from playwright.sync_api import expect, sync_playwright
 from alhelpers.data import load_mnist
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
+from alhelpers.learner import ActiveLearner
+from alhelpers.model_numpy import SoftmaxRegression
 
 ROOT = Path(__file__).resolve().parents[2]
 TRY = ROOT / "site" / "try"
@@ -136,6 +138,18 @@ def test_a_page_that_would_be_too_large_is_not_written(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="2,000,001 bytes; 2,000,000 are allowed"):
         build.build(tmp_path / "try.html")
     assert not list(tmp_path.iterdir())
+
+
+def test_what_the_first_model_can_read_is_counted_on_images_that_did_not_stop_it(file):
+    build = build_module()
+    _, _, x_test, y_test = build.images()
+    learner = ActiveLearner(load_mnist(), model=SoftmaxRegression)
+    learner.label_manually(100)
+    learner.fit(verbose=False)
+    others = slice(len(learner.data.x_test), None)
+    right = int((learner.answers(x_test[others]) == y_test[others]).sum())
+    said = BeautifulSoup(file.read_text(encoding="utf-8"), "html.parser").select_one("#idea p").text
+    assert f"Of {len(y_test[others])} others that it has never seen, it reads {right} correctly." in said
 
 
 # ---- The modules, in Node
@@ -480,14 +494,19 @@ def test_the_address_leads_others_to_the_same_race(opened):
 
 
 @needs_chromium
-def test_nothing_is_kept_unless_asked_for_and_what_is_kept_survives_a_reload(opened, file):
+def test_nothing_is_kept_unless_asked_for_and_what_is_kept_survives_other_tabs_and_a_reload(opened, file):
     page = ready(opened())
+    context = page.context
+    older = ready(opened(context=context))
     fill(page, 1)
     assert page.evaluate("localStorage.length") == 0
     page.get_by_label("Keep my answers").check()
     page.locator("#next").click()
     page.locator("#keypad button").first.click()
-    context = page.context
+    older.locator("#start").click()
+    older.locator("#keypad button").first.click()
+    expect(older.locator("#question")).to_contain_text("1 of 50")
+    older.close()
     page.close()  # in the middle of a batch
     page = ready(opened(context=context))
     expect(page.locator("#question")).to_contain_text("11 of 50")

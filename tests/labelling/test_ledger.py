@@ -321,6 +321,8 @@ def test_a_ledger_written_by_the_first_version_is_read_and_written(file):
         raw.executescript(script)
     raw.close()
     with Ledger(file, CLASSES, [A]) as ledger:
+        ledger.export(file.with_suffix(".csv"))
+        ledger.export(file.with_suffix(".csv"))
         assert len(ledger.events()) == 7
         assert ledger.answers([A, B, C, D]).tolist() == [0, CANNOT_TELL, WAITING, WAITING]
         assert ledger.waiting(Look("bob", [A, B, C, D])) == [D, C]
@@ -329,6 +331,19 @@ def test_a_ledger_written_by_the_first_version_is_read_and_written(file):
         assert ledger.claim(Look("ann", [C, D], "tab")) == C
         ledger.record(Look("ann"), D, LABEL, "cat")
         assert [event.id for event in ledger.events(after=7)] == [8, 9]
+
+
+def test_a_ledger_of_the_second_version_which_did_not_remember_its_exports_learns_to(file):
+    with Ledger(file, CLASSES) as ledger:
+        ledger.record(Look("ann"), A, LABEL, "cat")
+    with sqlite3.connect(file) as raw:
+        raw.executescript("drop table export; pragma user_version = 2;")
+    raw.close()
+    with Ledger(file, CLASSES) as ledger:
+        assert ledger.answers([A]).tolist() == [0]
+        ledger.export(file.with_suffix(".csv"))
+        ledger.export(file.with_suffix(".csv"))
+        assert ledger.answers([A]).tolist() == [0]
 
 
 def test_a_ledger_about_other_images_is_refused(ledger, file):
@@ -351,13 +366,13 @@ def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):
     (tmp_path / "long.txt").write_text("hello, " * 9999)
     Ledger(tmp_path / "later.db", CLASSES).close()
     with sqlite3.connect(tmp_path / "later.db") as raw:
-        raw.execute("pragma user_version = 3")
+        raw.execute("pragma user_version = 4")
     raw.close()
     for name, sentence in {
         "other.db": "another program's",
         "short.txt": "no ledger",
         "long.txt": "no ledger",
-        "later.db": "version 3",
+        "later.db": "version 4",
         ".": "is a folder",
         "missing/labels.db": "no folder .*missing; make it",
     }.items():
@@ -544,6 +559,9 @@ def test_in_a_read_only_folder_a_ledger_can_be_read_and_says_why_not_written():
                 with pytest.raises(LedgerError, match=f"{re.escape(str(folder))}/.*safe") as error:
                     act()
                 assert one_sentence(error)
+            with tempfile.TemporaryDirectory() as elsewhere:
+                ledger.export(Path(elsewhere) / "labels.csv")
+                assert A in (Path(elsewhere) / "labels.csv").read_text()
     finally:
         if hasattr(os, "seteuid"):
             os.seteuid(os.getuid())
