@@ -116,8 +116,8 @@ class LedgerReader:
         bytes; a mapping gives one name by digest. The file appears whole or not at all.
 
         In a .csv file an apostrophe stands before text that a spreadsheet would run; `import_labels` takes it
-        away again. Raises LedgerError if there is a file with that name, unless it is an earlier export of this
-        ledger, byte for byte.
+        away again. Raises LedgerError if there is a file with that name, unless it is, byte for byte, an
+        earlier export of this ledger.
         """
         self._export(Path(path), ANSWER, self.standing(), names)
 

@@ -34,7 +34,7 @@ def unquoted(text: str) -> str:
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Write rows to a .csv or .parquet file, whole or not at all. Raises LedgerError if it cannot be written."""
+    """Write rows to a .csv or .parquet file, whole or not at all. Raises LedgerError if it cannot be."""
     write_bytes(path, table_as_bytes(path, columns, rows))
 
 
