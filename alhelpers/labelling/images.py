@@ -117,8 +117,8 @@ class Images:
         parts.append([i for indices in equal.values() for i in indices])
         return tuple(self.take(part) for part in parts)
 
-    def picture(self, i: int) -> bytes:
-        """Image i for the screen: the original, upright, reduced to 2,048 pixels a side if larger.
+    def picture(self, i: int, side: int = SCREEN_SIDE) -> bytes:
+        """Image i for the screen: the original, upright, reduced to so many pixels a side if larger.
 
         PNG up to 512 pixels a side, JPEG beyond that: a large PNG takes half a second to write. If the file
         has gone or changed since it was loaded, what the model sees.
@@ -127,12 +127,12 @@ class Images:
         if isinstance(original, str):
             picture, digest = None, None
             with without_warnings(), contextlib.suppress(Exception):  # see load_images on Exception
-                picture, digest, _ = read_picture(original, SCREEN_SIDE, self.stretch)
+                picture, digest, _ = read_picture(original, side, self.stretch)
             if digest != self.digests[i]:
                 picture = Image.fromarray(self.x[i])
         else:
             picture = Image.fromarray(original)
-        picture.thumbnail((SCREEN_SIDE, SCREEN_SIDE), Image.Resampling.LANCZOS)
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         picture.info.clear()  # a printer's colour profile does not fit what is RGB by now
         file = io.BytesIO()
         exact = max(picture.size) <= EXACT_SIDE

@@ -1,5 +1,6 @@
 """A person labels in JupyterLab: what is clicked and typed is in the ledger, whatever dies in between."""
 
+import base64
 import csv
 import importlib.util
 import io
@@ -24,6 +25,7 @@ from alhelpers import load_mnist
 from alhelpers.labelling.events import Look
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
+from alhelpers.labelling.widget import program
 from alhelpers.running import notebooks as run
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
@@ -480,6 +482,57 @@ def test_a_click_in_the_grid_of_all_answers_corrects(lab, browser, grey):
         ]
         assert not bad, f"{widget}: {bad}"
     tab.page.close()
+
+
+def test_the_grid_asks_for_few_pictures_at_a_time_and_a_late_answer_ends_the_alarm(browser):
+    page = browser.new_page()
+    page.clock.install()
+    page.set_content("<main></main>")
+    url = f"data:text/javascript;base64,{base64.b64encode(program('review.js').encode()).decode()}"
+    page.evaluate(
+        """async url => {
+            const { default: widget } = await import(url);
+            window.sent = [];
+            const model = { send: m => sent.push(m), get: () => ["x"], off() {}, on: (event, f) => {
+                if (event === "msg:custom") window.tell = content => f({ to: sent[0].view, ...content },
+                    content.sent.map(() => new Uint8Array()));
+            } };
+            widget.render({ model, el: document.querySelector("main") });
+        }""",
+        url,
+    )
+    names = [f"image {k}" for k in range(20)]
+    tiles = [{"image": name, "name": name, "label": 0, "said": []} for name in names]
+    groups = [{"heading": "x", "images": tiles}]
+
+    def tell(kind, sent=(), **content):
+        page.evaluate("content => tell(content)", {"kind": kind, "sent": [*sent], **content})
+
+    def asked():
+        return [message["images"] for message in page.evaluate("sent") if message["kind"] == "pictures"]
+
+    tell("show", groups=groups, note="")
+    assert len(asked()) == 1
+    assert len(asked()[0]) < 10
+    page.click("text=Undo my last correction")
+    tell("show", groups=groups, note="")  # which asks for no picture twice
+    assert page.inner_text(".al-trouble") == ""
+    page.clock.fast_forward(10_001)
+    assert page.inner_text(".al-trouble").startswith("The kernel does not answer")
+    while sum(map(len, asked())) < len(names):
+        n = len(asked())
+        tell("pictures", asked()[-1])
+        assert page.inner_text(".al-trouble") == ""
+        assert len(asked()) == n + 1, "the next ones are asked for"
+    assert [name for few in asked() for name in few] == names
+    tell("pictures", asked()[-1])
+    page.clock.fast_forward(10_001)
+    assert page.inner_text(".al-trouble") == "", "nothing is waited for"
+    page.locator(".al-tile").first.click()
+    tell("trouble", note="no such image")
+    page.clock.fast_forward(10_001)
+    assert page.inner_text(".al-trouble") == "no such image", "what the kernel says stays to be read"
+    page.close()
 
 
 @pytest.mark.skipif(not importlib.util.find_spec("notebook"), reason="Notebook 7 is not installed here")
