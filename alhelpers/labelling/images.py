@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from alhelpers.data import check_images
-from alhelpers.labelling.classes import ImagesError, check_classes, labels_as_numbers
+from alhelpers.labelling.classes import ImagesError, class_names, labels_as_numbers
 from alhelpers.labelling.folder import Found, counted, find_images, labels_of, listed, some
 from alhelpers.labelling.pictures import fit_into_frame, is_narrow, read_picture, reason, without_warnings
 from alhelpers.progress import progress
@@ -205,7 +205,7 @@ def load_images(
     frame = None if size is None else _check_size(size)
     if isinstance(classes, str):
         classes = [name.strip() for name in classes.split(",") if name.strip()] or None
-    classes = None if classes is None else check_classes(classes)
+    classes = None if classes is None else class_names(classes)
     if not isinstance(source, str | os.PathLike):
         return _from_array(np.asarray(source), frame, colour, labels, classes)
     path = Path(os.path.expanduser(source))

@@ -125,21 +125,12 @@ class PoolOracle:
         """
         learner, answered = self.learner, self.oracle.answered()
         events = [answered.get(self.images.digests[i]) for i in learner.unlabeled]
-        rounds = np.array([-1 if event is None else event.round for event in events])
-        has_label = np.array([event is not None and event.label is not None for event in events], bool)
-        imported = np.array([event is not None and event.action == IMPORT for event in events], bool)
-        chosen = has_label & (imported | (rounds == 0))
-        if not chosen.any():
-            # What this loop asks now, and nothing else, has answers of this round; all of it, if it went on.
-            here, n_asked = len(learner.history) + 1, n
-            while n_asked < len(events) and all(events[:n_asked]) and not has_label[:n_asked].any():
-                n_asked += n  # nobody could tell any: the next ones are asked about before there is a fit
-            asked = np.arange(len(rounds)) < n_asked
-            half = np.count_nonzero(rounds[asked] == here) < np.count_nonzero(asked) / 2
-            if (rounds[~asked] == here).any() or ((rounds > here).any() and half):
-                chosen = has_label
-        learner.ask_first(np.flatnonzero(chosen))
-        return int(np.count_nonzero(chosen))
+        labelled = [i for i, event in enumerate(events) if event and event.label is not None]
+        chosen = [i for i in labelled if events[i].action == IMPORT or events[i].round == 0]
+        if not chosen and not _has_asked_before(events, n, len(learner.history) + 1):
+            chosen = labelled
+        learner.ask_first(np.array(chosen, np.int64))
+        return len(chosen)
 
     def for_learner(self, learner: "ActiveLearner") -> "PoolOracle":
         """The same for another learner on this pool: its questions carry its own round and guess."""
@@ -149,6 +140,23 @@ class PoolOracle:
         learner = self.learner
         guess = (lambda i: learner.predict_proba(queried[[i]])[0]) if len(learner.history) else None
         return Batch(self.images.take(queried), len(learner.history) + 1, guess)
+
+
+def _has_asked_before(events: list[Event | None], n: int, this_round: int) -> bool:
+    """Whether the answers of this round and later ones are to what this very loop asks, n at a time.
+
+    `events` are the answers to the images that are left, None where there is none, in the order of asking.
+    """
+    n_asked = n
+    while n_asked < len(events) and all(event and event.label is None for event in events[:n_asked]):
+        n_asked += n  # nobody could tell any: the next ones are asked about before there is a fit
+    rounds = [event.round if event else 0 for event in events]
+    now, not_now = rounds[:n_asked], rounds[n_asked:]
+    if this_round in not_now:
+        return False  # another loop has asked about other images
+    went_on = max(rounds, default=0) > this_round
+    # It goes on when it has all answers; some may have been taken back since.
+    return not went_on or now.count(this_round) >= len(now) / 2
 
 
 class SimulatedPerson(LedgerOracle):
