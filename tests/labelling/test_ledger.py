@@ -22,7 +22,6 @@ from alhelpers.agreement import agreement, cohen_kappa
 from alhelpers.data import CANNOT_TELL
 from alhelpers.labelling import database
 from alhelpers.labelling import record as records
-from alhelpers.labelling.database import BUSY_SECONDS
 from alhelpers.labelling.events import LABEL, SKIP, UNSURE, WAITING, AlreadyAnswered, LedgerError, Look
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.record import LEASE_SECONDS
@@ -407,7 +406,7 @@ with Ledger(file, ["cat", "dog"]) as ledger:
 """
 
 
-def test_a_kernel_killed_at_any_moment_loses_nothing(file):
+def test_a_kernel_killed_at_any_moment_loses_nothing(file, monkeypatch):
     printed = []
     for k in range(4):
         process = in_a_process(RECORD_FOR_EVER, file, *IMAGES)
@@ -416,10 +415,9 @@ def test_a_kernel_killed_at_any_moment_loses_nothing(file):
         process.send_signal(signal.SIGKILL)
         printed += process.stdout.read().split()
         process.wait()
-    began = time.monotonic()
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)  # nobody has to wait for what it had locked
     with Ledger(file, CLASSES) as ledger:
         assert ledger.claim(Look("bob", IMAGES, "process")) is not None
-        assert time.monotonic() - began < BUSY_SECONDS / 2
         recorded = [event.image for event in ledger.events()]
         assert len(recorded) == len(set(recorded)) >= len(printed) >= 12
         assert set(printed) <= set(recorded)
@@ -433,12 +431,14 @@ def test_a_cell_interrupted_at_any_moment_leaves_a_ledger_that_works(file):
 import random, signal
 file, images = sys.argv[1], sys.argv[2:12]
 signal.signal(signal.SIGALRM, signal.default_int_handler)
-rng, interrupts = random.Random(0), 0
+rng, interrupts, done, seconds = random.Random(0), 0, 0, 1e-3
 with Ledger(file, ["cat", "dog"]) as ledger:
-    for _ in range(1500):
+    while interrupts < 200 or done < 20:
+        began = time.perf_counter()
         try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 8e-4))
+                # At any moment of an act, however long that takes on this machine just now.
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 2 * seconds))
                 if rng.random() < 0.5:
                     ledger.undo(Look("ann", viewer="tab"))
                 else:
@@ -447,7 +447,10 @@ with Ledger(file, ["cat", "dog"]) as ledger:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
             interrupts += 1
-    assert interrupts > 100
+            seconds *= 1.02
+        else:
+            done += 1
+            seconds = 0.9 * seconds + 0.1 * (time.perf_counter() - began)
     with Ledger(file, ["cat", "dog"]) as later:
         assert ledger.waiting(Look("ann", images)) == later.waiting(Look("ann", images))
     thread = threading.Thread(target=lambda: print(len(ledger.events())), daemon=True)
