@@ -316,10 +316,8 @@ def test_the_story_by_mouse(opened):
 
 
 @needs_chromium
-def test_the_article_s_rows_are_ticked_off_the_sign_changes_the_end_and_both_judges_speak(opened):
+def test_the_article_s_rows_are_ticked_off_and_both_judges_speak(opened):
     page = ready(opened("#judge=others"))
-    page.locator("#run-divided").click()
-    expect(page.locator("#article-said")).to_contain_text("85.50")
     page.locator("#run-article").click()
     expect(page.locator("#article-said")).to_contain_text("403 of 403 fits agree", timeout=900_000)
     assert page.locator("#rows .ok").count() == 0
@@ -571,12 +569,15 @@ SMALL = """() => [...document.querySelectorAll("button, select, summary, input, 
 def test_axe_finds_nothing_serious_targets_are_large_and_nothing_scrolls_sideways(opened, width):
     page = ready(opened(viewport={"width": width, "height": 900}, script=Axe().axe_script))
     options = {"resultTypes": ["violations"], "selectors": False}
+    schemes = {"light": options, "dark": options | {"runOnly": ["color-contrast"]}}
+    if width < 1280:
+        del schemes["dark"]  # the colours are those of the wide page
     trouble = []
 
     def look(where):
-        for scheme in ("light", "dark"):
+        for scheme, asked in schemes.items():
             page.emulate_media(color_scheme=scheme)
-            found = page.evaluate("(options) => axe.run('html', options)", options)
+            found = page.evaluate("(options) => axe.run('html', options)", asked)
             trouble.extend(
                 f"{where}, {scheme}: {one['id']} in {node['html'][:200]}"
                 for one in found["violations"]
@@ -605,8 +606,8 @@ def test_axe_finds_nothing_serious_targets_are_large_and_nothing_scrolls_sideway
     page.locator("#stop-here").click()
     look("guess")
     page.locator("#reveal").click()
-    page.locator("#deal-ten").click()
-    expect(page.locator("#deal-said")).to_contain_text("10 races")
+    page.locator("#deal-one").click()
+    expect(page.locator("#deal-said")).to_contain_text("One race")
     for summary in page.locator("summary").all():
         summary.click()
     look("compared")
@@ -616,16 +617,16 @@ def test_axe_finds_nothing_serious_targets_are_large_and_nothing_scrolls_sideway
 # ---- The same in Firefox, whose arithmetic is another program's
 
 
-@pytest.fixture
-def firefox(tmp_path):
-    with Firefox(tmp_path) as firefox:
+@pytest.fixture(scope="module")
+def firefox(tmp_path_factory):
+    with Firefox(tmp_path_factory.mktemp("firefox")) as firefox:
         yield firefox
-    assert not firefox.trouble, "\n".join(firefox.trouble)
 
 
 @needs_firefox
 @pytest.mark.parametrize(("pointer", "width", "height"), [("mouse", 1280, 900), ("touch", 360, 740)])
 def test_the_story_in_firefox(firefox, file, pointer, width, height):
+    firefox.trouble.clear()
     firefox.open(file.as_uri(), width, height)
     firefox.wait_for("#deal-one:enabled")
     firefox.click("#six button", pointer)
@@ -652,3 +653,4 @@ def test_the_story_in_firefox(firefox, file, pointer, width, height):
     assert firefox.evaluate("document.querySelectorAll('#rows .ok').length") >= 4
     assert "✗" not in firefox.text("#rows")
     assert firefox.evaluate("document.documentElement.scrollWidth") <= width
+    assert not firefox.trouble, "\n".join(firefox.trouble)
