@@ -166,10 +166,13 @@ class SimulatedPerson(LedgerOracle):
     ----------
     error_rate : share of the answers that are wrong, 0 to 1
     seed : decides which, image by image, so the order of the questions does not matter
-    seconds_per_label : what the ledger says an answer took
+
+    The ledger says of each answer that it took two seconds.
 
     Raises OracleError if the error rate is no share, or, when asked, if an image has no known label.
     """
+
+    MILLISECONDS = 2000
 
     def __init__(
         self,
@@ -178,12 +181,11 @@ class SimulatedPerson(LedgerOracle):
         seed: int = 0,
         labeller: str = "simulated person",
         again: bool = False,
-        seconds_per_label: float = 2.0,
     ) -> None:
         super().__init__(ledger, labeller, again)
         if not 0 <= error_rate <= 1:
             raise OracleError(f"error_rate is {error_rate!r}; give a share from 0 to 1")
-        self.error_rate, self.seed, self.seconds_per_label = error_rate, seed, seconds_per_label
+        self.error_rate, self.seed = error_rate, seed
 
     def _ask(self, batch: Batch) -> None:
         images, look, classes = batch.images, self._look_at(batch), self.ledger.classes
@@ -197,4 +199,4 @@ class SimulatedPerson(LedgerOracle):
             rng = np.random.default_rng([self.seed, int(digest[:16], 16)])
             wrong = rng.random() < self.error_rate
             label = (known + rng.integers(1, len(classes))) % len(classes) if wrong else known
-            self.ledger.record(look, digest, LABEL, classes[label], int(1000 * self.seconds_per_label))
+            self.ledger.record(look, digest, LABEL, classes[label], self.MILLISECONDS)
