@@ -10,7 +10,6 @@ from alhelpers.errors import UserError
 from alhelpers.intervals import Interval, proportion
 from alhelpers.stopping import changed, is_stable, next_gain
 
-
 THRESHOLD, WINDOW = 0.99, 3
 """When answers have settled, see `is_stable`."""
 
