@@ -57,40 +57,22 @@ def browser():
         browser.close()
 
 
-def watch(page, file):
-    """What a page complains about from now on, and what it asks a network for."""
-    trouble = []
-    page.set_default_timeout(60_000)
-    page.on("console", lambda one: trouble.append(f"{one.type}: {one.text}"))
-    page.on("pageerror", lambda one: trouble.append(str(one)))
-    page.on("request", lambda one: one.url.startswith((file.as_uri(), "blob:")) or trouble.append(one.url))
-    return trouble
-
-
-@pytest.fixture(scope="module")
-def article(browser, file):
-    """A page that computes the article's figures while the other tests go on, and what it complains about.
-
-    It takes half a minute of one core.
-    """
-    page = browser.new_page(offline=True)
-    trouble = watch(page, file)
-    page.goto(file.as_uri() + "#judge=others")
-    ready(page).locator("#run-article").click()
-    return page, trouble
-
-
 @pytest.fixture
-def opened(browser, file, article):
+def opened(browser, file):
     """Open the page from the disk, without a network; a request or a complaint of its fails the test."""
-    troubles, contexts = [], []
+    trouble, contexts = [], []
 
     def open_page(fragment="", context=None, script="", **settings):
         if context is None:
             context = browser.new_context(offline=True, **settings)
             contexts.append(context)
         page = context.new_page()
-        troubles.append(watch(page, file))
+        page.set_default_timeout(60_000)
+        page.on("console", lambda one: trouble.append(f"{one.type}: {one.text}"))
+        page.on("pageerror", lambda one: trouble.append(str(one)))
+        page.on(
+            "request", lambda one: one.url.startswith((file.as_uri(), "blob:")) or trouble.append(one.url)
+        )
         if script:
             page.add_init_script(script)
         page.goto(file.as_uri() + fragment)
@@ -99,7 +81,7 @@ def opened(browser, file, article):
     yield open_page
     for context in contexts:
         context.close()
-    assert not any(troubles), troubles
+    assert not trouble, "\n".join(trouble)
 
 
 def build_module():
@@ -334,6 +316,18 @@ def test_the_story_by_mouse(opened):
 
 
 @needs_chromium
+def test_the_article_s_rows_are_ticked_off_and_both_judges_speak(opened):
+    page = ready(opened("#judge=others"))
+    page.locator("#run-article").click()
+    expect(page.locator("#article-said")).to_contain_text("403 of 403 fits agree", timeout=900_000)
+    assert page.locator("#rows .ok").count() == 0
+    page.get_by_label("the 400 images that also stopped the training").check()
+    assert page.locator("#rows .ok").count() == page.locator("#rows tbody tr").count() == 7
+    expect(page.locator("#judge-said")).to_contain_text("89.75")
+    expect(page.locator("#judge-said")).to_contain_text("+6.0 points")
+
+
+@needs_chromium
 def test_long_jobs_can_be_stopped_and_begun_anew(opened):
     page = ready(opened())
     page.locator("#run-article").click()
@@ -502,13 +496,11 @@ def test_nothing_is_kept_unless_asked_for_and_what_is_kept_survives_other_tabs_a
     page = ready(opened())
     context = page.context
     older = ready(opened(context=context))
-    page.bring_to_front()
     fill(page, 1)
     assert page.evaluate("localStorage.length") == 0
     page.get_by_label("Keep my answers").check()
     page.locator("#next").click()
     page.locator("#keypad button").first.click()
-    older.bring_to_front()
     older.locator("#start").click()
     older.locator("#keypad button").first.click()
     expect(older.locator("#question")).to_contain_text("1 of 50")
@@ -662,19 +654,3 @@ def test_the_story_in_firefox(firefox, file, pointer, width, height):
     assert "✗" not in firefox.text("#rows")
     assert firefox.evaluate("document.documentElement.scrollWidth") <= width
     assert not firefox.trouble, "\n".join(firefox.trouble)
-
-
-# ---- What has been computed meanwhile
-
-
-@needs_chromium
-def test_the_article_s_rows_are_ticked_off_and_both_judges_speak(article):
-    page, trouble = article
-    page.bring_to_front()
-    expect(page.locator("#article-said")).to_contain_text("403 of 403 fits agree", timeout=900_000)
-    assert page.locator("#rows .ok").count() == 0
-    page.get_by_label("the 400 images that also stopped the training").check()
-    assert page.locator("#rows .ok").count() == page.locator("#rows tbody tr").count() == 7
-    expect(page.locator("#judge-said")).to_contain_text("89.75")
-    expect(page.locator("#judge-said")).to_contain_text("+6.0 points")
-    assert not trouble, trouble
