@@ -11,12 +11,15 @@ import pytest
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
     os.environ.setdefault(name, "1")
 
-SLOW = {"fresh_run", "executed", "answered", "tmp_path"}
+SLOW = {"executed", "answered", "tmp_path"}
 """Fixtures of tests that run notebooks."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Start a notebook's kernel again, once, if it does not start; under load one in hundreds does not."""
+    """Have nbval compare figures, too, and start a kernel again, once, that does not start.
+
+    Under load one in hundreds does not.
+    """
     if not config.pluginmanager.hasplugin("nbval"):
         return
     from nbval import plugin
@@ -31,6 +34,22 @@ def pytest_configure(config: pytest.Config) -> None:
                 super().__init__(*arguments, **settings)
 
     plugin.RunningKernel = Kernel
+
+    compare_texts = plugin.IPyNbCell.compare_outputs
+
+    def compare_outputs(cell: plugin.IPyNbCell, fresh: list, committed: list) -> bool:
+        if not compare_texts(cell, fresh, committed):
+            return False
+        from tests.figures import differences  # not before a notebook is run: it loads matplotlib
+
+        figures = (
+            [one for one in shown if "image/png" in one.get("data", {})] for shown in (fresh, committed)
+        )
+        for pair in zip(*figures, strict=True):
+            cell.comparison_traceback += differences(*pair)
+        return not cell.comparison_traceback
+
+    plugin.IPyNbCell.compare_outputs = compare_outputs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,25 +20,17 @@ class Agreement(NamedTuple):
         return f"{self.share:.2%} of {self.n:,} images labelled alike, {kappa}"
 
 
-def cohen_kappa(a: np.ndarray, b: np.ndarray) -> float:
-    """Cohen's kappa of two integer arrays of the same shape (n,): 1 for always alike, 0 for as by chance.
-
-    Two arrays that hold one class only, the same one, leave 0/0. They count as 1: so two predictions that are
-    equal agree perfectly, which a stopping rule relies on (Bloodgood and Vijay-Shanker 2009).
-
-    Raises ValueError if the arrays do not fit together or are empty. Source: Cohen (1960).
-    """
-    return agreement(a, b).kappa.estimate
-
-
 def agreement(a: np.ndarray, b: np.ndarray) -> Agreement:
-    """How far two integer arrays of the same shape (n,) agree; kappa as in `cohen_kappa`, with an interval.
+    """How far two integer arrays of the same shape (n,) agree; Cohen's kappa (1960) is 1 for always alike.
 
     The interval is for other images of the same kind. As in Cohen's own standard error, agreement by chance
     is taken as known; the share alike has Wilson's interval (1927), so that perfect agreement on few images
     does not pass for certainty. From 50 images up it covers the truth in 93 to 99% of simulated cases: in 95
     or 96% as a rule, in more if nearly all images are of one class. (The interval of Fleiss, Cohen and
-    Everitt, 1969, does so in 58 to 95% with 50 images.) Where kappa is 0/0 its ends are NaN.
+    Everitt, 1969, does so in 58 to 95% with 50 images.)
+
+    Two arrays of one class, the same one, leave 0/0 for kappa. It counts as 1, with ends that are NaN: equal
+    predictions agree perfectly, which a stopping rule relies on (Bloodgood and Vijay-Shanker 2009).
 
     Raises ValueError if the arrays do not fit together or are empty.
     """

@@ -31,10 +31,7 @@ class Dataset:
     n_classes : int, optional
         Number of classes; by default one more than the largest label.
 
-    Raises
-    ------
-    ValueError
-        If shapes, types or values do not fit together; the message names the array.
+    Raises ValueError, naming the array, if shapes, types or values do not fit together.
     """
 
     x_pool: np.ndarray
@@ -60,12 +57,9 @@ class Dataset:
                 f"{self.x_test.shape[1:]} images of {self.x_test.dtype}; give both the same shape and kind"
             )
         largest = int(max(y.max() for y in (self.y_pool, self.y_test) if y is not None))
-        if self.n_classes is None:
-            object.__setattr__(self, "n_classes", max(largest + 1, 2))
-        elif self.n_classes <= max(largest, 1):
-            raise ValueError(
-                f"n_classes is {self.n_classes} but the largest label is {largest}; give {largest + 1} up"
-            )
+        least, name = max(largest + 1, 2), f"n_classes, of labels up to {largest},"
+        n_classes = least if self.n_classes is None else check_count(name, self.n_classes, least)
+        object.__setattr__(self, "n_classes", n_classes)
 
     @property
     def n_pool(self) -> int:
@@ -113,12 +107,8 @@ def load_mnist(n_pool: int = 4000, n_test: int = 400, seed: int | None = None) -
         None takes the first images in file order, as the article does. A number draws both sets at random
         without replacement; the same number draws the same images.
 
-    Raises
-    ------
-    ValueError
-        If a size is out of range, or the seed is negative.
-    OSError
-        If the data file is missing or its SHA-256 is not the shipped one.
+    Raises ValueError if a size is out of range or the seed negative, and OSError if the data file is missing
+    or its SHA-256 is not the shipped one.
 
     Source: section "Data for the experiment" of the article; MNIST by LeCun, Cortes and Burges.
     """
@@ -142,17 +132,9 @@ def read_mnist(
 
     Raises OSError if the file is missing or damaged: its SHA-256 is checked on every call.
     """
-    packed = read_shipped("mnist.npz")
-    with zipfile.ZipFile(io.BytesIO(packed)) as archive:
-        return tuple(  # type: ignore[return-value]  # of four
-            _first(archive, name, n)
-            for name, n in (
-                ("x_train", n_train),
-                ("y_train", n_train),
-                ("x_test", n_test),
-                ("y_test", n_test),
-            )
-        )
+    sizes = {"x_train": n_train, "y_train": n_train, "x_test": n_test, "y_test": n_test}
+    with zipfile.ZipFile(io.BytesIO(read_shipped("mnist.npz"))) as archive:
+        return tuple(_first(archive, *item) for item in sizes.items())  # type: ignore[return-value]  # four
 
 
 def _first(archive: zipfile.ZipFile, name: str, n: int) -> np.ndarray:

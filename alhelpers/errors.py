@@ -1,7 +1,7 @@
-"""Errors that show as one sentence, and the check that a number is a count."""
+"""Errors that show as one sentence, and the checks that a number is a count, or above 0."""
 
 import math
-from numbers import Integral
+from numbers import Integral, Real
 
 
 class UserError(ValueError):
@@ -20,3 +20,10 @@ def check_count(name: str, value: object, least: int = 1, most: float = math.inf
         span = f"from {least:,} up" if most == math.inf else f"from {least:,} to {most:,}"
         raise ValueError(f"{name} is {value!r}; give a whole number {span}")
     return int(value)
+
+
+def check_positive(name: str, value: object) -> float:
+    """The value as a float. Raises ValueError, naming it, unless it is a number above 0."""
+    if not isinstance(value, Real) or not 0 < float(value) < math.inf:
+        raise ValueError(f"{name} is {value!r}; give a number above 0")
+    return float(value)

@@ -72,10 +72,3 @@ def read_shipped(name: str, folder: Path = PACKAGE) -> bytes:
     if digest != expected:
         raise OSError(f"{path} is damaged (SHA-256 {digest[:12]}…, expected {expected[:12]}…); {remedy}")
     return content
-
-
-def write_shipped(name: str, content: bytes, folder: Path = PACKAGE) -> None:
-    """Write a data file of the package, and its digest."""
-    atomic_write(folder / name, content)
-    digests = shipped(folder) | {name: hashlib.sha256(content).hexdigest()}
-    atomic_write(folder / SHIPPED, "".join(f"{digest}  {name}\n" for name, digest in digests.items()))

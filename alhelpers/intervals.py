@@ -1,4 +1,4 @@
-"""Means and shares with 95% intervals, and learning curves with bands."""
+"""Means, shares and columns of learning curves, with 95% intervals."""
 
 from collections.abc import Sequence
 from statistics import NormalDist
@@ -31,20 +31,9 @@ class Interval(NamedTuple):
     def _ends(self, low: str, high: str) -> str:
         return "no interval from one draw" if np.isnan(self.low) else f"{low} to {high}"
 
-    def labels(self) -> str:
-        """A number of labels in words."""
-        if self.estimate == np.inf:
-            return "more than were tried"
-        high = "more than were tried" if self.high == np.inf else f"{self.high:,.0f}"
-        return f"{self.estimate:,.0f} ({self.low:,.0f} to {high})"
-
     def within(self, least: float, most: float) -> "Interval":
         """The interval with its ends inside what is possible: 0 and 1 for an accuracy."""
         return Interval(self.estimate, *(float(np.clip(end, least, most)) for end in self[1:]))
-
-    def less(self, known: float) -> "Interval":
-        """The interval of the difference to a known number."""
-        return Interval(*(end - known for end in self))
 
 
 def interval(values: Sequence[float] | np.ndarray) -> Interval:

@@ -77,7 +77,8 @@ class ActiveLearner:
         Another model than the article's: a function that makes a `Model` from n_features and n_classes, such
         as `functools.partial(alhelpers.evidence.Converged, C=0.1)`, or a classifier of scikit-learn's shape.
 
-    Raises ValueError if a learning rate or patience is given for another model, which would not use it.
+    Raises ValueError if a learning rate or patience is not above 0, or is given for another model, which
+    would not use it; and if `model` is none.
 
     Source: the three procedures of the article's section "Model, training and labeling processes"; least
     confidence as a query is Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
@@ -110,12 +111,9 @@ class ActiveLearner:
 
     def reset(self) -> None:
         """Take all labels back, put the pool in its original order, and forget what the model learned."""
-        self.labeled = np.empty(0, np.int32)
-        self.labels = np.empty(0, np.int32)
+        self.labeled = self.labels = self.label_round = self.abstained = np.empty(0, np.int32)
         self.label_source = np.empty(0, "U6")
-        self.label_round = np.empty(0, np.int32)
         self.unlabeled = np.arange(self.data.n_pool, dtype=np.int32)
-        self.abstained = np.empty(0, np.int32)
         self.history = History()
         self.model.reset()
 
@@ -130,10 +128,7 @@ class ActiveLearner:
         queried = self._first_unlabeled(n)
         labels = np.asarray(self.oracle(queried))
         _check_answers(labels, n, self.data.n_classes)
-        told = labels != CANNOT_TELL
-        self.abstained = np.concatenate([self.abstained, queried[~told]])
-        self._label(queried[told], labels[told], PERSON)
-        self.unlabeled = self.unlabeled[n:]
+        self._label(queried, labels, PERSON)
 
     def auto_label(self, n: int) -> None:
         """Have the model label the first n unlabelled images with the class it finds most probable.
@@ -142,7 +137,6 @@ class ActiveLearner:
         """
         queried = self._first_unlabeled(n)
         self._label(queried, self.predict_proba(queried).argmax(axis=1), MODEL)
-        self.unlabeled = self.unlabeled[n:]
 
     def fit(self, stage: str = "", verbose: bool = True) -> None:
         """Train on all labels so far until test accuracy stops improving, and keep the best weights.
@@ -163,8 +157,7 @@ class ActiveLearner:
     def least_confident_first(self) -> np.ndarray:
         """Sort the unlabelled images by confidence, lowest first; return the sorted confidences.
 
-        Confidence is the largest class probability, float32 of shape (n_unlabeled,). Equally confident
-        images keep their order.
+        Confidence is the largest class probability, float32 of shape (n_unlabeled,).
         """
         return self.lowest_first(queries.least_confident)
 
@@ -177,8 +170,11 @@ class ActiveLearner:
 
         `measure` takes probabilities, (n, n_classes), and returns numbers, (n,): one of `alhelpers.queries`
         or your own. Images that measure the same keep their order.
+
+        Raises ValueError if that is not one number, which NaN is not, for each of them.
         """
-        values = measure(self.predict_proba(self.unlabeled))
+        values = np.asarray(measure(self.predict_proba(self.unlabeled)))
+        _check_values(values, len(self.unlabeled))
         order = np.argsort(values, kind="stable")
         self.ask_first(order)
         return values[order]
@@ -186,12 +182,13 @@ class ActiveLearner:
     def ask_first(self, positions: np.ndarray) -> None:
         """Put these of the unlabelled images, by their positions, first; the others keep their order.
 
-        Raises ValueError if a position stands there twice.
+        Raises ValueError if they are not integers, (n,), or two are the same.
         """
-        others = np.delete(self.unlabeled, positions)
-        if len(others) + len(positions) != len(self.unlabeled):
-            raise ValueError(f"of {len(positions)} positions some are the same; give each image once")
-        self.unlabeled = np.concatenate([self.unlabeled[positions], others])
+        positions = np.asarray(positions)
+        whole = positions.ndim == 1 and positions.dtype.kind in "iu"
+        if not whole or len(np.unique(np.arange(len(self.unlabeled))[positions])) < len(positions):
+            raise ValueError(f"positions are {positions.dtype} {positions.shape}; give integers, each once")
+        self.unlabeled = np.concatenate([self.unlabeled[positions], np.delete(self.unlabeled, positions)])
 
     def predict_proba(self, indices: np.ndarray) -> np.ndarray:
         """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
@@ -228,11 +225,11 @@ class ActiveLearner:
         return images.reshape(-1, *self.data.x_pool.shape[1:])
 
     def copy(self) -> "ActiveLearner":
-        """Another learner in the same state that goes its own way from here, and asks for itself."""
-        other = copy.copy(self)  # arrays are replaced, never changed in place
-        other.model, other.history = copy.copy(self.model), History(self.history)
+        """Another learner in the same state, with the same oracle or the one that its `for_learner` gives."""
+        other = copy.copy(self)  # its arrays are replaced, never changed in place; a model's may be
+        other.model, other.history = copy.deepcopy(self.model), History(self.history)
         other._x_labeled = self._x_labeled.copy()
-        if hasattr(self.oracle, "for_learner"):  # one that says for whom it asks
+        if hasattr(self.oracle, "for_learner"):
             other.oracle = self.oracle.for_learner(other)
         return other
 
@@ -244,6 +241,10 @@ class ActiveLearner:
         return self.unlabeled[:n]
 
     def _label(self, queried: np.ndarray, labels: np.ndarray, source: str) -> None:
+        told = labels != CANNOT_TELL
+        self.unlabeled = self.unlabeled[len(queried) :]
+        self.abstained = np.concatenate([self.abstained, queried[~told]])
+        queried, labels = queried[told], labels[told]
         n, before = len(queried), len(self.labeled)
         if before + n > len(self._x_labeled):  # images that somebody has put back and asks about again
             self._x_labeled = np.concatenate([self._x_labeled, np.empty_like(self._x_pool)])
@@ -260,4 +261,12 @@ def _check_answers(labels: np.ndarray, n: int, n_classes: int) -> None:
         raise ValueError(
             f"the oracle answered {str(labels)[:80]} when asked about {n} images; it has to give "
             f"{n} whole numbers from 0 to {n_classes - 1}, or {CANNOT_TELL} where it cannot tell"
+        )
+
+
+def _check_values(values: np.ndarray, n: int) -> None:
+    if values.shape != (n,) or np.isnan(values).any():
+        raise ValueError(
+            f"the measure gave numbers of shape {values.shape}, {np.isnan(values).sum()} of them NaN; "
+            f"it has to give one number, (n,), for each of {n} unlabelled images"
         )

@@ -5,6 +5,8 @@ from unittest.mock import patch
 
 import numpy as np
 
+from alhelpers.errors import check_count, check_positive
+
 # TensorFlow reads these when it is imported. The first two keep its C++ log lines out of notebooks. With the
 # others every x86-64 processor sums in the same order, whatever it has of cores and vector units: figures of
 # the article do not hang on that, but those of other draws do.
@@ -25,10 +27,9 @@ FIT = [*3 * (STATE,), (NUMBER, NUMBER), *2 * (IMAGES, LABELS), NUMBER, tf.Tensor
 class SoftmaxRegression:
     """Ten linear neurons under a softmax, trained full-batch with Adam and stopped on test accuracy.
 
-    Weights start at zero, so training has no randomness. `fit` carries weights and Adam's state from call to
-    call; only `reset` clears them. `weights` is W, (n_features, n_classes), `bias` b, (n_classes,), and
-    `n_iter_` the number of steps of the last fit. `learning_rate` is Adam's step size; `patience` steps
-    without a better test accuracy end a fit.
+    Weights start at zero, so training has no randomness. `fit` goes on from where the last one ended, until
+    `reset`. `weights` is W, (n_features, n_classes), `bias` b, (n_classes,), `n_iter_` the last fit's steps.
+    Raises ValueError unless `learning_rate`, Adam's step size, and `patience`, in steps, are above 0.
 
     Source: section "Model, training and labeling processes" of the article; Kingma and Ba (2015) for Adam.
     """
@@ -37,7 +38,8 @@ class SoftmaxRegression:
         self, n_features: int, n_classes: int = 10, learning_rate: float = 0.1, patience: int = 10
     ) -> None:
         self.n_features, self.n_classes = n_features, n_classes
-        self.learning_rate, self.patience = float(learning_rate), int(patience)
+        self.learning_rate = check_positive("learning_rate", learning_rate)
+        self.patience = check_count("patience", patience)
         self.reset()
 
     def reset(self) -> None:
@@ -64,10 +66,8 @@ class SoftmaxRegression:
         """Train on x, y until test accuracy has not improved for `patience` steps; keep the best weights.
 
         The weights at the start count as a candidate, so test accuracy never falls from one call to the next.
-
-        x and x_test are float32, (n, n_features) and (n_test, n_features), y and y_test integers, (n,) and
-        (n_test,). Returns int32 of shape (n_iter_ + 1,): correct test predictions before training and after
-        each step; the best of them is what was kept.
+        Images are float32, (n, n_features), and labels integers, (n,). Returns int32 of shape (n_iter_ + 1,):
+        correct test predictions before training and after each step; the best of them is what was kept.
         """
         y, y_test = y.astype(np.int32), y_test.astype(np.int32)
         counts, self._kept, self._adam = _train(

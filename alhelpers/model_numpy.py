@@ -1,8 +1,8 @@
 """The article's model in NumPy: the same steps as `model.py`, with the same figures, and no TensorFlow."""
 
-import copy
-
 import numpy as np
+
+from alhelpers.errors import check_count, check_positive
 
 
 class SoftmaxRegression:
@@ -14,7 +14,8 @@ class SoftmaxRegression:
         self, n_features: int, n_classes: int = 10, learning_rate: float = 0.1, patience: int = 10
     ) -> None:
         self.n_features, self.n_classes = n_features, n_classes
-        self.learning_rate, self.patience = self.number(learning_rate), int(patience)
+        self.learning_rate = self.number(check_positive("learning_rate", learning_rate))
+        self.patience = check_count("patience", patience)
         self.reset()
 
     def reset(self) -> None:
@@ -29,13 +30,12 @@ class SoftmaxRegression:
 
     def fit(self, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
         """Train until test accuracy has not improved for `patience` steps; as in `alhelpers.model`."""
-        values, self._adam = [self.weights, self.bias], [copy.copy(adam) for adam in self._adam]
+        values = [self.weights, self.bias]
         counts, best = [_count_correct(*values, x_test, y_test)], 0
         while len(counts) <= best + self.patience:
             slope = self.slope(_softmax(x, *values), y)
             # Summed image by image, in their order; another order ends at 87.75% instead of 89.75%.
-            gradients = x.T @ slope, slope.sum(axis=0)
-            moves = zip(values, self._adam, gradients, strict=True)
+            moves = zip(values, self._adam, (x.T @ slope, slope.sum(axis=0)), strict=True)
             values = [v - self.learning_rate * adam.step(g) for v, adam, g in moves]
             counts.append(_count_correct(*values, x_test, y_test))
             if counts[-1] > counts[best]:

@@ -56,7 +56,6 @@ class Classifier:
     def reset(self) -> None:
         """Forget all that was learned; until the next fit each class is as probable as the others."""
         self._fitted: Any = None
-        self.n_iter_ = 1
 
     def fit(self, x: np.ndarray, y: np.ndarray, *_: np.ndarray) -> None:
         """Train a copy on x, y."""
@@ -73,15 +72,11 @@ class Classifier:
         return proba
 
 
-def make_model(
-    n_features: int,
-    n_classes: int,
-    model: Any = None,
-    **settings: float | None,
-) -> Model:
+def make_model(n_features: int, n_classes: int, model: Any = None, **settings: float | None) -> Model:
     """The article's model, or the one that `ActiveLearner` was given; settings are for the article's.
 
-    Raises ValueError if settings are given for another model, which would not use them.
+    Raises ValueError if settings are given for another model, which would not use them, or if `model` is
+    neither what makes a `Model` nor a classifier.
     """
     settings = {name: value for name, value in settings.items() if value is not None}
     if model is None:
@@ -90,6 +85,14 @@ def make_model(
     if settings:
         given = " and ".join(f"{name} {value!r}" for name, value in settings.items())
         raise ValueError(f"{given}: the model given would not use it; set it where that model is made")
-    if hasattr(model, "predict_proba") and not isinstance(model, type):
-        return Classifier(model, n_classes)
-    return model(n_features=n_features, n_classes=n_classes)
+    is_class, is_model = isinstance(model, type), hasattr(model, "reset")
+    name = model.__name__ if is_class else type(model).__name__
+    if is_class and not is_model:
+        raise ValueError(f"model is the class {name}; give an instance of it, as {name}()")
+    if is_model and not is_class:
+        raise ValueError(f"model is an instance of {name}; give what makes one from n_features and n_classes")
+    if is_class or (callable(model) and not hasattr(model, "fit")):
+        return model(n_features=n_features, n_classes=n_classes)
+    if not hasattr(model, "fit") or not hasattr(model, "predict_proba"):
+        raise ValueError(f"model, of class {name}, lacks fit or predict_proba; give a classifier with both")
+    return Classifier(model, n_classes)

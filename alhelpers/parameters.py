@@ -92,8 +92,6 @@ _AT_MOST = (
     ("batch_size", "label_budget", "one batch would spend more than the budget"),
     ("n_clusters", "n_pool", "there are not that many images to cluster"),
 )
-# Where the first is a parameter, the others are drawn from MNIST's training images, each image once.
-_DRAWN_TOGETHER = {"n_repeats": ("n_pool", "n_test")}
 
 
 def check_parameters(namespace: Mapping[str, Any] | None = None) -> None:
@@ -105,15 +103,15 @@ def check_parameters(namespace: Mapping[str, Any] | None = None) -> None:
         Variable names and values, with `In` for the cells run so far, that with the parameters among them;
         by default those of the running notebook.
 
-    Raises
-    ------
-    ParameterError
-        Names the parameter, its value and what is allowed.
+    Raises ParameterError with the parameter's name, its value and what is allowed. In a script made of a
+    notebook nothing is checked: its parameters are what its author wrote.
     """
     if namespace is None:
         from IPython import get_ipython
 
-        namespace = get_ipython().user_ns
+        if not (shell := get_ipython()):
+            return
+        namespace = shell.user_ns
     cells = list(namespace["In"])
     rules = _latest(cells)
     for name in _injected(cells) - set(rules):
@@ -123,9 +121,8 @@ def check_parameters(namespace: Mapping[str, Any] | None = None) -> None:
     for name, rule in sorted(rules.items()):
         if name in namespace and not rule.allows(namespace[name]):
             raise ParameterError(f"{name} is {namespace[name]!r}; give {rule.allowed()}")
-    own_images = bool(namespace.get("folder"))  # then nothing is taken from MNIST, and n_pool is not used
     given = {name: namespace[name] for name in rules if name in namespace}
-    if own_images:
+    if given.get("folder"):  # nothing is taken from MNIST, and n_pool is not used
         given.pop("n_pool", None)
     _check_together(given)
 
@@ -139,13 +136,12 @@ def _check_together(given: Mapping[str, Any]) -> None:
         raise ParameterError(
             f"label_budget and n_pool are both {given['n_pool']:,}: no image would be left to choose from"
         )
-    for sign, names in _DRAWN_TOGETHER.items():
-        if {sign, *names} <= set(given) and sum(given[name] for name in names) > N_TRAIN:
-            *parts, last = (f"{name} {given[name]:,}" for name in names)
-            raise ParameterError(
-                f"{', '.join(parts)} and {last} together exceed the {N_TRAIN:,} images there are; "
-                "give a smaller n_pool"
-            )
+    # A notebook that repeats draws both of MNIST's training images, each image once.
+    if {"n_repeats", "n_pool", "n_test"} <= set(given) and given["n_pool"] + given["n_test"] > N_TRAIN:
+        raise ParameterError(
+            f"n_pool {given['n_pool']:,} and n_test {given['n_test']:,} together exceed the {N_TRAIN:,} "
+            "images there are; give a smaller n_pool"
+        )
     if {"recompute", "first_draw", "n_draws"} <= set(given) and not given["recompute"]:
         last = given["first_draw"] + given["n_draws"] - 1
         if last >= N_DRAWS:

@@ -1,4 +1,4 @@
-"""Every figure of the notebooks: functions from arrays to a `Picture`, which a notebook shows by itself."""
+"""Figures of more than one wing and of the article's notebooks: functions from arrays to a `Picture`."""
 
 import base64
 import io
@@ -15,8 +15,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import FancyArrowPatch, FancyBboxPatch
 from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
-
-from alhelpers.intervals import points
 
 # Okabe and Ito (2008): told apart with any colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
@@ -137,26 +135,19 @@ def boundaries(
     W, (2, 2), and b, (2,), of the model trained on them; what `after` has more than `before` is ringed.
     """
     words = "; ".join(after)
-    figure = Picture(
-        f"Points in two groups and the boundary before and after one more label: {words}", height=3.6
-    )
+    figure = Picture(f"Points in two groups and the boundary before and after one more label: {words}")
     panels = figure.subplots(1, len(after), sharey=True, squeeze=False)[0]
     low, high = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
     across = np.array([low[1], high[1]])
     for axes, (name, learned) in zip(panels, after.items(), strict=True):
         for group, (marker, colour) in enumerate((("o", BLUE), ("^", ORANGE))):
-            asked, rest = (points[groups == group], points[learned[0]][groups[learned[0]] == group])
-            axes.plot(*asked.T, marker, color=_LIGHT, ms=5)
-            axes.plot(*rest.T, marker, color=colour, ms=8)
+            members, labeled = points[groups == group], points[learned[0]][groups[learned[0]] == group]
+            axes.plot(*members.T, marker, color=_LIGHT, ms=5)
+            axes.plot(*labeled.T, marker, color=colour, ms=8)
         for (_, W, b), dash, label in ((before, ":", "before"), (learned, "-", "after")):
             slope, offset = W[:, 1] - W[:, 0], b[1] - b[0]
-            axes.plot(
-                -(offset + slope[1] * across) / slope[0],
-                across,
-                dash,
-                color="black",
-                label=f"boundary {label}",
-            )
+            x = -(offset + slope[1] * across) / slope[0]
+            axes.plot(x, across, dash, color="black", label=f"boundary {label}")
         new = points[np.setdiff1d(learned[0], before[0])]
         axes.plot(*new.T, "o", ms=16, mfc="none", mec=PURPLE, mew=2.5)
         axes.set(title=name, xlabel="first feature", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
@@ -168,9 +159,8 @@ def boundaries(
 @matplotlib_defaults()
 def digit(image: np.ndarray, label: int) -> Picture:
     """One image, (height, width), large, with its grey scale. Notebook 01."""
-    figure = Picture(
-        f"One image of {image.shape[0]} by {image.shape[1]} grey pixels: a handwritten {label}", 4.2
-    )
+    height, width = image.shape
+    figure = Picture(f"One image of {height} by {width} grey pixels: a handwritten {label}", 4.2)
     axes = figure.subplots()
     shown = axes.imshow(image, cmap="gray_r")
     axes.set(xlabel="column (pixels)", ylabel="row (pixels)")
@@ -179,9 +169,7 @@ def digit(image: np.ndarray, label: int) -> Picture:
 
 
 @matplotlib_defaults()
-def sheet(
-    images: np.ndarray, captions: Sequence[str], alt: str, columns: int = 10, ink: bool = True
-) -> Picture:
+def sheet(images: np.ndarray, captions: Sequence[str], alt: str, ink: bool = True) -> Picture:
     """Images in a grid, each with a caption under it. Notebooks 01, 02, 03, 06, 12 and 13.
 
     (n, height, width), with high grey levels dark (`ink`) or bright; or colours, (n, height, width, 3).
@@ -189,7 +177,7 @@ def sheet(
     if not len(images):
         images, captions = np.zeros((1, 28, 28), np.uint8), ["none"]
     n, height, width = images.shape[:3]
-    rows = -(-n // columns)
+    columns, rows = 10, -(-n // 10)
     # One picture of all of them: an axes for each would take ten times as long to draw.
     row = height + round(height * (0.5 if any(captions) else 0.2))
     column = width + round(width * 0.15)
@@ -237,10 +225,8 @@ def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
     axes.axvspan(kept, len(accuracy) - 1, color=_LIGHT, lw=0)
     axes.plot(range(len(accuracy)), accuracy, color=BLUE, marker="o", ms=3)
     axes.plot([kept], [accuracy[kept]], color=ORANGE, marker="o", ms=8, ls="")
-    axes.annotate(
-        f"kept: step {kept}, {accuracy[kept]:.2%}", (kept, accuracy[kept]), (-6, 9),
-        textcoords="offset points", color=ORANGE, ha="right",
-    )  # fmt: skip
+    words, at = f"kept: step {kept}, {accuracy[kept]:.2%}", (kept, accuracy[kept])
+    axes.annotate(words, at, (-6, 9), textcoords="offset points", color=ORANGE, ha="right")
     middle = (kept + len(accuracy) - 1) / 2
     axes.text(middle, accuracy.min(), f"{patience} steps\nno better", ha="center", va="bottom", color=GREY)
     axes.set(xlabel="training step", ylabel="test accuracy")
@@ -261,9 +247,8 @@ def confusion(matrix: np.ndarray) -> Picture:
     dark = 0.6 * max(int(off.max() or 0), 3)
     for (i, j), n in np.ndenumerate(matrix):
         if n:
-            axes.text(
-                j, i, str(n), ha="center", va="center", color="white" if i != j and n > dark else "black"
-            )
+            colour = "white" if i != j and n > dark else "black"
+            axes.text(j, i, str(n), ha="center", va="center", color=colour)
     ticks = range(len(matrix))
     axes.set(xlabel="predicted digit", ylabel="true digit", xticks=ticks, yticks=ticks)
     axes.spines[:].set_visible(False)
@@ -276,9 +261,8 @@ def weights(images: np.ndarray) -> Picture:
     """The weights of each class as an image: purple speaks for the class, orange against it. Notebook 03."""
     columns = min(len(images), 5)
     rows = -(-len(images) // columns)
-    figure = Picture(
-        f"{len(images)} images: for each digit, which pixels speak for it and which against", 7.2, 1.75 * rows
-    )
+    alt = f"{len(images)} images: for each digit, which pixels speak for it and which against"
+    figure = Picture(alt, 7.2, 1.75 * rows)
     limit = float(np.quantile(np.abs(images), 0.995))
     grid = figure.subplots(rows, columns, squeeze=False)
     for k, axes in enumerate(grid.flat):
@@ -307,19 +291,14 @@ def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
 @matplotlib_defaults()
 def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
     """Sorted confidences, one curve for each name. Notebooks 06 and 07."""
-    figure = Picture(
-        "Line: confidence of the model in its own answer, images sorted from least to most confident"
-    )
+    alt = "Line: confidence of the model in its own answer, images sorted from least to most confident"
+    figure = Picture(alt)
     axes = figure.subplots()
     for (name, values), colour in _each(curves.items(), looks=(BLUE, ORANGE, GREEN)):
         axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=name)
     longest = max(len(v) for v in curves.values())
-    axes.set(
-        xlabel="unlabelled image, from least to most confident",
-        ylabel="confidence",
-        xlim=(0, longest),
-        ylim=(0, 1.03),
-    )
+    axes.set(xlabel="unlabelled image, from least to most confident", ylabel="confidence")
+    axes.set(xlim=(0, longest), ylim=(0, 1.03))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     if len(curves) > 1:
         axes.legend(frameon=False, loc="lower right")
@@ -339,9 +318,8 @@ def learning_curve(
     holds the middle 90% of them. Notebooks 05 and 06.
     """
     levels, draws = levels or {}, draws or {}
-    figure = Picture(
-        "Lines: test accuracy against number of labels, for " + " and ".join([*curves, *levels]), height=4
-    )
+    alt = "Lines: test accuracy against number of labels, for " + " and ".join([*curves, *levels])
+    figure = Picture(alt, height=4)
     axes = figure.subplots()
     for (name, (n_labels, accuracy)), colour in _each(curves.items(), looks=(BLUE, ORANGE, GREEN)):
         if name in draws:
@@ -354,14 +332,8 @@ def learning_curve(
     left = min(np.min(n) for n, _ in curves.values())
     for (name, level), colour in _each(levels.items(), looks=(GREY, ORANGE)):
         axes.axhline(level, color=colour, lw=1.2, ls="--")
-        axes.annotate(
-            f"{name}: {level:.2%}",
-            (left, level),
-            (2, 3),
-            textcoords="offset points",
-            color=colour,
-            va="bottom",
-        )
+        words = f"{name}: {level:.2%}"
+        axes.annotate(words, (left, level), (2, 3), textcoords="offset points", color=colour, va="bottom")
     if log:
         axes.set_xscale("log")
         ticks = next(iter(curves.values()))[0]
@@ -400,31 +372,14 @@ def bands(
         axes.axhline(level, color="black", lw=1, ls=dash, label=name)
     if log:
         axes.set_xscale("log")
-        axes.set_xticks(x, [f"{tick:g}" for tick in x])
+        ticks = np.unique(np.concatenate([x for x, *_ in curves.values()]))
+        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
         axes.minorticks_off()
     axes.set(xlabel=xlabel, ylabel="test accuracy")
     bottom, top = axes.get_ylim()
     axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0 if top - bottom > 0.06 else 1))
     axes.legend(frameon=False, loc="lower right", fontsize=9)
-    return without_box(figure)
-
-
-@matplotlib_defaults()
-def intervals(estimates: Mapping[str, tuple[float, float, float]], xlabel: str, alt: str) -> Picture:
-    """A dot and its interval for each named (estimate, low, high), with a line at 0. Notebooks 09 to 13."""
-    figure = Picture(alt, 7.6, 0.36 * len(estimates) + 0.9)
-    axes = figure.subplots()
-    axes.axvline(0, color=GREY, lw=1, ls=":")
-    for row, (estimate, low, high) in enumerate(estimates.values()):
-        axes.plot([low, high], [row, row], color=BLUE, lw=2)
-        axes.plot([estimate], [row], color=BLUE, marker="o", ls="")
-        words, right = points(estimate, 1).replace("-", "−"), np.nanmax([estimate, high, 0])
-        axes.annotate(words, (right, row), (6, 0), textcoords="offset points", va="center")
-    axes.set(xlabel=xlabel, yticks=range(len(estimates)), ylim=(len(estimates) - 0.5, -0.5))
-    axes.set_yticklabels(estimates)
-    axes.margins(x=0.1)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="", decimals=None))
     return without_box(figure)
 
 
@@ -445,35 +400,6 @@ def pseudo_labels(
     bottom.set(xlabel="pseudo-labels given", ylabel="test accuracy")
     bottom.margins(y=0.2)
     bottom.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
-    return without_box(figure)
-
-
-@matplotlib_defaults()
-def dots(
-    groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: str, alt: str, unit: str = "%"
-) -> Picture:
-    """A row of dots for each group, a bar at its mean; marks, by group, are diamonds. Notebooks 08 and 09."""
-    figure = Picture(alt, height=0.8 * len(groups) + 0.8)
-    axes = figure.subplots()
-    for row, (name, values) in enumerate(groups.items()):
-        # Equal values are stacked, so that every dot is seen.
-        equal = np.round(values, 9).tolist()
-        stacked = np.array([equal[:i].count(v) for i, v in enumerate(equal)])
-        axes.plot(
-            values,
-            row - stacked * min(0.12, 0.6 / max(stacked.max(), 1)),
-            ls="",
-            marker="o",
-            ms=5,
-            color=BLUE,
-            alpha=0.7,
-        )
-        axes.plot([np.mean(values)] * 2, [row - 0.25, row + 0.25], color="black", lw=2)
-        if name in marks:
-            axes.plot([marks[name]], [row], ls="", marker="D", ms=11, mew=2.5, color=ORANGE, mfc="none")
-    axes.set(xlabel=xlabel, yticks=range(len(groups)), ylim=(len(groups) - 0.45, -0.75))
-    axes.set_yticklabels(groups)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=unit))
     return without_box(figure)
 
 

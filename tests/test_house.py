@@ -1,6 +1,7 @@
 """The rooms of the package: which may import which, how large they may be, and how they read text."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parents[1] / "alhelpers"
 WINGS = {"evidence", "labelling", "running", "course"}
 MODULES = sorted(PACKAGE.rglob("*.py"))
-# The front door, which loads a wing when a name asks for it.
-DOOR = PACKAGE / "__init__.py"
+# The two doors: one loads a wing when a name asks for it, the other when a command line is read.
+DOORS = {PACKAGE / "__init__.py", PACKAGE / "cli.py"}
 
 
 def room(path: Path) -> str:
@@ -18,8 +19,11 @@ def room(path: Path) -> str:
 
 
 def imported_rooms(path: Path) -> Iterator[str]:
+    """Rooms that a module imports from, in whichever way: by statement or by a name in a string."""
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         names = []
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            names = [node.value] if re.fullmatch(r"alhelpers\.[\w.]*", node.value) else []
         if isinstance(node, ast.ImportFrom) and node.module:
             names = [f"{node.module}.{alias.name}" for alias in node.names]
         elif isinstance(node, ast.Import):
@@ -27,12 +31,12 @@ def imported_rooms(path: Path) -> Iterator[str]:
         for name in names:
             if name.startswith("alhelpers."):
                 part = name.split(".")[1]
-                yield part if part in WINGS else "core"
+                yield part if part in WINGS or not part else "core"  # of f"alhelpers.{wing}" nobody can tell
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
 def test_arrows_lead_to_the_core_and_from_the_course_to_running(path):
-    if path == DOOR:
+    if path in DOORS:
         return
     allowed = {"core", room(path)} | ({"running"} if room(path) == "course" else set())
     assert set(imported_rooms(path)) <= allowed, f"{path.name} may import from {allowed}"
@@ -42,7 +46,7 @@ def test_the_core_stays_small():
     lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.glob("*.py")}
     assert lines["model.py"] <= 130
     assert lines["model_numpy.py"] <= 80
-    assert sum(lines.values()) <= 2_270
+    assert sum(lines.values()) <= 1_900
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())

@@ -12,7 +12,7 @@ from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.datasets import SIZES, draw_of
 from alhelpers.evidence.draws import TUNING, Draw, draw, with_rare_class, with_slips
 from alhelpers.evidence.queries import ORACLE, QUERIES
-from alhelpers.evidence.runs import Recipe, Run, answers, replicate
+from alhelpers.evidence.runs import Recipe, Run, accuracies, answers, replicate, row_of, rows_at
 from alhelpers.evidence.table import Row
 from alhelpers.queries import margin
 
@@ -36,11 +36,11 @@ def carry_over_tuning(seed: int) -> list[Row]:
     for name in SIZES:
         images = draw_of(name, number, test=False)
         for recipe in (Recipe(query, C) for query in ("random", "margin") for C in CS):
-            row = _row("carry-over tuning", seed, name, recipe)._replace(judged_by="tuning rows")
-            rows += [_accuracies(row, replicate(images, recipe, record_every=400), images)[-1]]
+            row = row_of("carry-over tuning", seed, recipe, dataset=name, judged_by="tuning rows")
+            rows += accuracies(row, replicate(images, recipe, record_every=400), *images[2:])
     for share, images in _rare(seed, draw(number, test=False)):
         for recipe in (Recipe(query, C) for query in ("random", "margin") for C in RARE_CS):
-            row = _row("carry-over tuning", seed, "MNIST", recipe)._replace(judged_by="tuning rows")
+            row = row_of("carry-over tuning", seed, recipe, judged_by="tuning rows")
             done = replicate(images, recipe, record_every=400)
             rows += _rare_rows(row._replace(variant="rare class", setting=share), done, images, seed % 10)[:1]
     return rows
@@ -53,7 +53,9 @@ def _runs(experiment: str, seed: int, datasets: Iterable[str], recipes: Sequence
         images = draw_of(name, seed)
         for recipe in (Recipe(C=BEST_C[name], **settings) for settings in recipes):
             done = replicate(images, recipe, record_every=EVERY)
-            rows += _accuracies(_row(experiment, seed, name, recipe), done, images)
+            judged_by = "10,000 test images" if name == "MNIST" else "a third of the rows"
+            row = row_of(experiment, seed, recipe, dataset=name, judged_by=judged_by)
+            rows += accuracies(row, done, *images[2:])
     return rows
 
 
@@ -79,7 +81,7 @@ def rare_class(seed: int) -> list[Row]:
     for share, images in _rare(seed, draw(seed)):
         for query in RARE_QUERIES:
             recipe = Recipe(query, BEST_RARE_C[share])
-            row = _row("rare class", seed, "MNIST", recipe)._replace(setting=share)
+            row = row_of("rare class", seed, recipe, setting=share)
             done = replicate(images, recipe, record_every=EVERY)
             rows += _rare_rows(row, done, images, seed % 10)
     return rows
@@ -106,9 +108,9 @@ def hard_slips(seed: int) -> list[Row]:
         slips = with_slips(images, np.where(rank < round(2 * share * len(y)), 0.5, 0.0))
         for query in ("margin", "random"):
             recipe = Recipe(query, C)
-            row = _row("hard slips", seed, "MNIST", recipe)._replace(wrong_labels=share)
+            row = row_of("hard slips", seed, recipe, wrong_labels=share)
             done = replicate(slips, recipe, record_every=EVERY)
-            rows += _accuracies(row, done, images)
+            rows += accuracies(row, done, *images[2:])
             wrong = float(np.mean(done.learner.labels != y[done.learner.labeled]))
             rows.append(rows[-1]._replace(measure="share wrong", value=round(wrong, 6)))
     return rows
@@ -119,41 +121,14 @@ def _rare(seed: int, images: Draw) -> Iterator[tuple[float, Draw]]:
         yield share, with_rare_class(images, seed % 10, share)
 
 
-def _row(experiment: str, seed: int, dataset: str, recipe: Recipe) -> Row:
-    """A row of this recipe, without its figure."""
-    return Row(
-        experiment,
-        seed,
-        recipe.query,
-        recipe.C,
-        batch_size=recipe.batch_size,
-        random_share=recipe.random_share,
-        dataset=dataset,
-        judged_by="10,000 test images" if dataset == "MNIST" else "a third of the rows",
-    )
-
-
-def _accuracies(row: Row, done: Run, images: Draw) -> list[Row]:
-    """Rows of the accuracy after each recorded fit."""
-    right = (answers(images.x_test, done) == images.y_test).mean(axis=1)
-    return [_at(row, n, value) for n, value in zip(done.n_labels, right, strict=True)]
-
-
 def _rare_rows(row: Row, done: Run, images: Draw, digit: int) -> list[Row]:
     """After each recorded fit what `rare_class` says."""
     right = answers(images.x_test, done) == images.y_test
     recalls = np.stack([right[:, images.y_test == k].mean(axis=1) for k in range(images.data.n_classes)])
     found = np.cumsum(done.learner.labels == digit)[done.n_labels - 1]
     measures = {"balanced accuracy": recalls.mean(axis=0), "rare recall": recalls[digit], "rare found": found}
-    return [
-        _at(row._replace(measure=measure), n, value)
-        for measure, values in measures.items()
-        for n, value in zip(done.n_labels, values, strict=True)
-    ]
-
-
-def _at(row: Row, n_labels: int, value: float) -> Row:
-    return row._replace(n_labels=int(n_labels), value=round(float(value), 6))
+    rows = (rows_at(row._replace(measure=name), done.n_labels, values) for name, values in measures.items())
+    return [row for some in rows for row in some]
 
 
 EXPERIMENTS = {
@@ -164,5 +139,5 @@ EXPERIMENTS = {
     "mix": mix,
     "hard slips": hard_slips,
 }
-FEWER = {"carry-over tuning": 10, "greedy oracle": 15, "rare class": 30, "mix": 30, "hard slips": 30}
+FEWER = {"carry-over tuning": 10, "greedy oracle": 30}
 """Experiments of fewer draws, because of what they cost."""

@@ -5,6 +5,23 @@ from scipy.special import stdtrit
 
 from alhelpers.intervals import Interval
 
+N_RESAMPLES = 2000
+
+
+class Labels(Interval):
+    """A number of labels with its interval."""
+
+    def labels(self) -> str:
+        """In words."""
+        if self.estimate == np.inf:
+            return "more than were tried"
+        high = "more than were tried" if self.high == np.inf else f"{self.high:,.0f}"
+        return f"{self.estimate:,.0f} ({self.low:,.0f} to {high})"
+
+    def less(self, known: float) -> "Labels":
+        """The interval of the difference to a known number."""
+        return Labels(*(end - known for end in self))
+
 
 def crossed_interval(values: np.ndarray) -> Interval:
     """Mean of values with a 95% interval for other draws *and* other test images.
@@ -30,9 +47,7 @@ def area(n_labels: np.ndarray, curves: np.ndarray) -> np.ndarray:
     return np.trapezoid(curves, n_labels, axis=1) / (n_labels[-1] - n_labels[0])
 
 
-def labels_to_reach(
-    n_labels: np.ndarray, curves: np.ndarray, target: np.ndarray, n_resamples: int = 2000
-) -> Interval:
+def labels_to_reach(n_labels: np.ndarray, curves: np.ndarray, target: np.ndarray) -> Labels:
     """Labels at which the mean curve reaches the mean of target, with a bootstrap interval over draws.
 
     Parameters
@@ -43,12 +58,12 @@ def labels_to_reach(
     Infinite where the curve ends below. Percentile bootstrap, Efron and Tibshirani (1993), chapter 13.
     """
     draws = len(target)
-    picks = np.random.default_rng(0).integers(draws, size=(n_resamples, draws))
+    picks = np.random.default_rng(0).integers(draws, size=(N_RESAMPLES, draws))
     share = np.vstack([np.ones(draws), *(np.bincount(pick, minlength=draws) for pick in picks)]) / draws
     mean, goal = share @ curves, share @ target
     reached = [_crossing(n_labels, curve, at) for curve, at in zip(mean, goal, strict=True)]
     low, high = np.quantile(reached[1:], [0.025, 0.975], method="inverted_cdf")
-    return Interval(float(reached[0]), float(low), float(high))
+    return Labels(float(reached[0]), float(low), float(high))
 
 
 def _crossing(n_labels: np.ndarray, curve: np.ndarray, target: float) -> float:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from alhelpers.agreement import cohen_kappa
+from alhelpers.agreement import agreement
 from alhelpers.data import N_DRAWS, load_mnist, scale
 from alhelpers.evidence import carry_over
 from alhelpers.evidence.converged import Converged
@@ -19,7 +19,7 @@ from alhelpers.evidence.draws import TUNING, Draw, draw, with_wrong_labels
 from alhelpers.evidence.forecasts import FORECASTS, Forecast, of_those_changed
 from alhelpers.evidence.processes import in_processes
 from alhelpers.evidence.queries import QUERIES
-from alhelpers.evidence.runs import Recipe, Run, answers, replicate, score
+from alhelpers.evidence.runs import Recipe, Run, accuracies, answers, replicate, row_of
 from alhelpers.evidence.spreading import spread_labels
 from alhelpers.evidence.table import Results, Row, read, write
 from alhelpers.evidence.trifles import Divided, Double, nudged, shuffled
@@ -58,7 +58,7 @@ def rounding(seed: int) -> list[Row]:
     for bits, kind in ((32, SoftmaxRegression), (64, Double)):
         variants.append(("images in another order", bits, data, shuffled(seed, kind)))
         variants.append(("weights moved by 1e-7", bits, data, nudged(seed, kind)))
-    row = _row("rounding", seed, Recipe(), stopped_on="400 test images", judged_by="400 test images")
+    row = row_of("rounding", seed, Recipe(), stopped_on="400 test images", judged_by="400 test images")
     rows = []
     for variant, bits, images, model in variants:
         done = replicate(Draw(seed, images, images.x_test, images.y_test), Recipe(), model=model)
@@ -100,8 +100,8 @@ def judges(seed: int) -> list[Row]:
         ):
             done = replicate(stopped, recipe, record_every=BUDGET)
             for judged_by, judging in (("400 test images", few), ("10,000 test images", images[2:])):
-                row = _row("judges", seed, recipe, stopped_on=stopped_on, judged_by=judged_by)
-                rows += _accuracies(row, done, *judging)[:-1]
+                row = row_of("judges", seed, recipe, stopped_on=stopped_on, judged_by=judged_by)
+                rows += accuracies(row, done, *judging)
     return rows
 
 
@@ -109,8 +109,8 @@ def auto_labeling(seed: int) -> list[Row]:
     """The article's way to the end: 400 least confident labels, then ten pseudo-labels at a time."""
     images = draw(seed)
     done = replicate(images, Recipe(), auto_batch_size=10, record_every=100)
-    rows = _accuracies(_row("auto-labelling", seed, Recipe()), done, *images[2:])
-    return [row for row in rows if row.n_labels >= BUDGET]
+    rows = accuracies(row_of("auto-labelling", seed, Recipe()), done, *images[2:])
+    return [row for row in _timed(rows, done) if row.n_labels >= BUDGET]
 
 
 def tuning(seed: int) -> list[Row]:
@@ -124,11 +124,11 @@ def tuning(seed: int) -> list[Row]:
         for refitted in (False, True)
     ]
     recipes += [replace(BETTER, batch_size=size) for size in (1, 50)]
-    base, rows = Row("tuning", seed, judged_by="10,000 training images"), []
+    judged_by, rows = "10,000 training images", []
     for recipe in recipes:
         done = replicate(images, recipe, record_every=BUDGET)
-        row = _row("tuning", seed, recipe, judged_by=base.judged_by)
-        rows += _accuracies(row, done, *images[2:])[:1]
+        row = row_of("tuning", seed, recipe, judged_by=judged_by)
+        rows += accuracies(row, done, *images[2:])
     done = replicate(images, BETTER, record_every=BUDGET)
     x = scale(images.data.x_pool)
     trials = [("self-training", least, *self_labels(done, least)) for least in (0, 0.5, 0.8, 0.9, 0.95)]
@@ -137,8 +137,8 @@ def tuning(seed: int) -> list[Row]:
         trials.append(("spreading", alpha, np.arange(len(x)), labels))
     for variant, setting, chosen, labels in trials:
         accuracy = _learned(images, x[chosen], labels)
-        row = _row("tuning", seed, BETTER, variant=variant, setting=float(setting))
-        rows.append(row._replace(judged_by=base.judged_by, n_labels=len(labels), value=accuracy))
+        row = row_of("tuning", seed, BETTER, variant=variant, setting=float(setting))
+        rows.append(row._replace(judged_by=judged_by, n_labels=len(labels), value=accuracy))
     return rows
 
 
@@ -181,13 +181,13 @@ def pseudo_labeling(seed: int) -> list[Row]:
         _, all_own = self_labels(done, 0)
         spread = spread_labels(x, labeled, done.learner.labels)
         for variant, chosen, labels in (("self-training", sure, own), ("spreading", everywhere, spread)):
-            row = _row("pseudo-labelling", seed, recipe, variant=variant, n_labels=len(labels))
+            row = row_of("pseudo-labelling", seed, recipe, variant=variant, n_labels=len(labels))
             rows.append(row._replace(value=_learned(images, x[chosen], labels)))
         for judged_by, those in (("all pseudo-labels", everywhere), ("sure pseudo-labels", sure)):
             those = np.setdiff1d(those, labeled)
             for variant, labels in (("self-training", all_own), ("spreading", spread)):
                 right = round(float(np.mean(labels[those] == y[those])), 6)
-                row = _row("pseudo-labelling", seed, recipe, variant=variant, judged_by=judged_by)
+                row = row_of("pseudo-labelling", seed, recipe, variant=variant, judged_by=judged_by)
                 rows.append(row._replace(measure="share right", n_labels=len(those), value=right))
     return rows
 
@@ -201,8 +201,8 @@ def tenths(seed: int) -> list[Row]:
     for recipe in recipes:
         done = replicate(images, recipe, record_every=BUDGET)
         for k, part in enumerate(parts):
-            row = _row("test images", seed, recipe, judged_by=f"tenth {k} of the test images")
-            rows += _accuracies(row, done, images.x_test[part], images.y_test[part])[:-1]
+            row = row_of("test images", seed, recipe, judged_by=f"tenth {k} of the test images")
+            rows += accuracies(row, done, images.x_test[part], images.y_test[part])
     return rows
 
 
@@ -216,8 +216,8 @@ def label_noise(seed: int) -> list[Row]:
         noisy = with_wrong_labels(images, share)
         for recipe in (BETTER, replace(BETTER, query="random"), Recipe()):
             done = replicate(noisy, recipe, record_every=NOISE_EVERY)
-            row = _row("label noise", seed, recipe, wrong_labels=float(share))
-            rows += _accuracies(row, done, *images[2:])
+            row = row_of("label noise", seed, recipe, wrong_labels=float(share))
+            rows += _timed(accuracies(row, done, *images[2:]), done)
     return rows
 
 
@@ -225,8 +225,8 @@ def forecasts(seed: int) -> list[Row]:
     """Forecasts to choose from, on tuning draws whose test images stay unseen: see `_forecast_rows`."""
     images, check, stop = _apart(draw(TUNING + seed, n_validation=BUDGET + N_CHECK + N_STOP, test=False))
     done = replicate(images, BETTER)
-    row = _row("forecasts", seed, BETTER, judged_by="10,000 training images")
-    curve = _accuracies(row, done, *images[2:])[:-1]
+    row = row_of("forecasts", seed, BETTER, judged_by="10,000 training images")
+    curve = accuracies(row, done, *images[2:])
     return _forecast_rows(curve, answers(check[0], done) == check[1], answers(stop, done), FORECASTS)
 
 
@@ -248,7 +248,7 @@ def stopping(seed: int) -> list[Row]:
         (images, Recipe(), 0.0, BUDGET),
     ):
         done = replicate(some, recipe, budget)
-        curve = _accuracies(_row("stopping", seed, recipe, wrong_labels=wrong), done, *images[2:])[:-1]
+        curve = accuracies(row_of("stopping", seed, recipe, wrong_labels=wrong), done, *images[2:])
         given = answers(stop, done)
         rows += _forecast_rows(
             curve, answers(check[0], done) == check[1], given, {"stop set": of_those_changed(NET_RIGHT)}
@@ -306,20 +306,8 @@ def _apart(images: Draw) -> tuple[Draw, tuple[np.ndarray, np.ndarray], np.ndarra
     return images._replace(data=data), (scale(x[check]), y[check]), scale(x[check.stop :])
 
 
-def _row(experiment: str, seed: int, recipe: Recipe, **others: object) -> Row:
-    """A row of this recipe, without its figure."""
-    if recipe.C is None:
-        others = {"stopped_on": "400 validation images"} | others
-        others |= {"learning_rate": recipe.learning_rate, "refitted": recipe.refitted}
-    return Row(experiment, seed, recipe.query, recipe.C, batch_size=recipe.batch_size, **others)
-
-
-def _accuracies(row: Row, done: Run, x_test: np.ndarray, y_test: np.ndarray) -> list[Row]:
-    """Rows of the accuracy after each recorded fit, and in the end one of the seconds that the run took."""
-    accuracy = score(x_test, y_test, done)
-    rows = [
-        row._replace(n_labels=int(n), value=float(a)) for n, a in zip(done.n_labels, accuracy, strict=True)
-    ]
+def _timed(rows: list[Row], done: Run) -> list[Row]:
+    """The rows, and one of the seconds that the run took."""
     return [*rows, rows[-1]._replace(measure="seconds", value=round(float(done.seconds[-1]), 3))]
 
 
@@ -328,7 +316,7 @@ def _curves(experiment: str, images: Draw, recipes: Iterable[tuple[Recipe, int]]
     rows = []
     for recipe, budget in recipes:
         done = replicate(images, recipe, budget)
-        rows += _accuracies(_row(experiment, images.seed, recipe), done, *images[2:])
+        rows += _timed(accuracies(row_of(experiment, images.seed, recipe), done, *images[2:]), done)
     return rows
 
 
@@ -354,7 +342,7 @@ def _forecast_rows(
 
 def _settled_rows(curve: list[Row], given: np.ndarray, variant: str) -> list[Row]:
     """When answers settled, for each of KAPPAS: see `stopping`."""
-    kappas, rows = [cohen_kappa(*pair) for pair in pairwise(given)], []
+    kappas, rows = [agreement(*pair).kappa.estimate for pair in pairwise(given)], []
     for threshold in KAPPAS:
         settled = [row for i, row in enumerate(curve) if is_stable(kappas[:i], threshold)]
         at = (settled or curve[-1:])[0]._replace(variant=variant, setting=threshold, n_labels=None)
@@ -388,14 +376,14 @@ def results(experiments: Sequence[str], seeds: Iterable[int], recompute: bool = 
     )
 
 
-def compute(experiments: Sequence[str], seeds: Iterable[int], jobs: int | None = None) -> Iterator[Row]:
+def compute(experiments: Sequence[str], seeds: Iterable[int]) -> Iterator[Row]:
     """Rows of these experiments on draws with these numbers, in as many processes as there are processors.
 
     Raises RuntimeError if one of the processes dies.
     """
     seeds = list(seeds)
     tasks = [(name, seed) for name in experiments for seed in seeds[: FEWER.get(name)]]
-    for rows in progress(in_processes(_compute, tasks, jobs), "draws", len(tasks)):
+    for rows in progress(in_processes(_compute, tasks), "draws", len(tasks)):
         yield from rows
 
 

@@ -1,15 +1,63 @@
-"""The one figure that only notebook 11 has."""
+"""Figures of many draws: every draw, means with their intervals, and a table of gains."""
 
 from collections.abc import Mapping
 
 import numpy as np
 from matplotlib.colors import ListedColormap
+from matplotlib.ticker import PercentFormatter
 
 from alhelpers.intervals import Interval, points
-from alhelpers.plots import BLUE, ORANGE, Picture, matplotlib_defaults
+from alhelpers.plots import BLUE, GREY, ORANGE, Picture, matplotlib_defaults, without_box
 
 # Light enough for black text. That it pays or harms is said by the sign, too, for whoever sees no colours.
 _PAYS, _NOTHING, _HARMS = "#9CCBE8", "#EEEEEE", "#F2B48A"
+
+
+@matplotlib_defaults()
+def dots(
+    groups: Mapping[str, np.ndarray], marks: Mapping[str, float], xlabel: str, alt: str, unit: str = "%"
+) -> Picture:
+    """A row of dots for each group, a bar at its mean; marks, by group, are diamonds. Notebooks 08 and 09."""
+    figure = Picture(alt, height=0.8 * len(groups) + 0.8)
+    axes = figure.subplots()
+    for row, (name, values) in enumerate(groups.items()):
+        # Equal values are stacked, so that every dot is seen.
+        equal = np.round(values, 9).tolist()
+        stacked = np.array([equal[:i].count(v) for i, v in enumerate(equal)])
+        axes.plot(
+            values,
+            row - stacked * min(0.12, 0.6 / max(stacked.max(), 1)),
+            ls="",
+            marker="o",
+            ms=5,
+            color=BLUE,
+            alpha=0.7,
+        )
+        axes.plot([np.mean(values)] * 2, [row - 0.25, row + 0.25], color="black", lw=2)
+        if name in marks:
+            axes.plot([marks[name]], [row], ls="", marker="D", ms=11, mew=2.5, color=ORANGE, mfc="none")
+    axes.set(xlabel=xlabel, yticks=range(len(groups)), ylim=(len(groups) - 0.45, -0.75))
+    axes.set_yticklabels(groups)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=unit))
+    return without_box(figure)
+
+
+@matplotlib_defaults()
+def intervals(estimates: Mapping[str, tuple[float, float, float]], xlabel: str, alt: str) -> Picture:
+    """A dot and its interval for each named (estimate, low, high), with a line at 0. Notebooks 09 to 13."""
+    figure = Picture(alt, 7.6, 0.36 * len(estimates) + 0.9)
+    axes = figure.subplots()
+    axes.axvline(0, color=GREY, lw=1, ls=":")
+    for row, (estimate, low, high) in enumerate(estimates.values()):
+        axes.plot([low, high], [row, row], color=BLUE, lw=2)
+        axes.plot([estimate], [row], color=BLUE, marker="o", ls="")
+        words, right = points(estimate, 1).replace("-", "−"), np.nanmax([estimate, high, 0])
+        axes.annotate(words, (right, row), (6, 0), textcoords="offset points", va="center")
+    axes.set(xlabel=xlabel, yticks=range(len(estimates)), ylim=(len(estimates) - 0.5, -0.5))
+    axes.set_yticklabels(estimates)
+    axes.margins(x=0.1)
+    axes.xaxis.set_major_formatter(PercentFormatter(1, symbol="", decimals=None))
+    return without_box(figure)
 
 
 @matplotlib_defaults()

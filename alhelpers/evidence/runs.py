@@ -8,10 +8,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alhelpers.errors import check_count
+from alhelpers.errors import check_count, check_positive
 from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.draws import Draw
 from alhelpers.evidence.queries import ALL_QUERIES, mix_in
+from alhelpers.evidence.table import Row
 from alhelpers.learner import ActiveLearner
 from alhelpers.model_numpy import SoftmaxRegression
 from alhelpers.models import Model
@@ -44,10 +45,9 @@ class Recipe:
         if self.query not in ALL_QUERIES:
             raise ValueError(f"query is {self.query!r}; give one of {', '.join(ALL_QUERIES)}")
         check_count("batch_size", self.batch_size)
-        for name in ("learning_rate", "C"):
-            value = getattr(self, name)
-            if value is not None and not 0 < value < np.inf:
-                raise ValueError(f"{name} is {value!r}; give a number above 0")
+        check_positive("learning_rate", self.learning_rate)
+        if self.C is not None:
+            check_positive("C", self.C)
         if not 0 <= self.random_share <= 1:
             raise ValueError(f"random_share is {self.random_share!r}; give a number from 0 to 1")
 
@@ -146,3 +146,23 @@ def answers(x: np.ndarray, run: Run) -> np.ndarray:
 def score(x: np.ndarray, y: np.ndarray, run: Run) -> np.ndarray:
     """Accuracy, (fits,), on images x, (n, n_features), with labels y, (n,)."""
     return (answers(x, run) == y).mean(axis=1)
+
+
+def row_of(experiment: str, seed: int, recipe: Recipe, **others: object) -> Row:
+    """A row of this recipe, without its figure; the others are columns."""
+    if recipe.C is None:
+        others = {"stopped_on": "400 validation images"} | others
+        others |= {"learning_rate": recipe.learning_rate, "refitted": recipe.refitted}
+    sizes = {"batch_size": recipe.batch_size, "random_share": recipe.random_share}
+    return Row(experiment, seed, recipe.query, recipe.C, **sizes, **others)
+
+
+def rows_at(row: Row, n_labels: np.ndarray, values: np.ndarray) -> list[Row]:
+    """The row with each of the values, at so many labels: arrays of shape (fits,)."""
+    pairs = zip(n_labels, values, strict=True)
+    return [row._replace(n_labels=int(n), value=round(float(value), 6)) for n, value in pairs]
+
+
+def accuracies(row: Row, run: Run, x: np.ndarray, y: np.ndarray) -> list[Row]:
+    """Rows of the accuracy after each recorded fit on images x, (n, n_features), with labels y, (n,)."""
+    return rows_at(row, run.n_labels, score(x, y, run))

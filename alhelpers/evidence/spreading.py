@@ -5,29 +5,29 @@ from scipy.sparse import csr_array, diags_array
 
 from alhelpers.evidence.draws import N_CLASSES
 
+N_NEIGHBOURS = 10
 
-def spread_labels(
-    x: np.ndarray, labeled: np.ndarray, labels: np.ndarray, n_neighbours: int = 10, alpha: float = 0.9
-) -> np.ndarray:
+
+def spread_labels(x: np.ndarray, labeled: np.ndarray, labels: np.ndarray, alpha: float = 0.9) -> np.ndarray:
     """Labels for all images x, (n, n_features): those given, and for the others what spreads from neighbours.
 
     Each image passes a share alpha of what it holds to its nearest neighbours, again and again, while the
     labelled ones keep feeding in their labels. Every class feeds in the same amount. Where nothing arrives,
     the most frequent of the given labels stands. int64 of shape (n,). Takes memory for n² distances.
 
-    Raises ValueError if there are no more images than neighbours asked for.
+    Raises ValueError if there are no more images than N_NEIGHBOURS.
 
     Source: Zhou, Bousquet, Lal, Weston and Schölkopf (2004), "Learning with Local and Global Consistency".
     """
-    if len(x) <= n_neighbours:
-        raise ValueError(f"{len(x)} images have no {n_neighbours} neighbours each; give fewer neighbours")
+    if len(x) <= N_NEIGHBOURS:
+        raise ValueError(f"{len(x)} images have no {N_NEIGHBOURS} neighbours each; give more images")
     square = (x**2).sum(axis=1)
     distance = np.maximum(square[:, None] + square - 2 * x @ x.T, 0)
     np.fill_diagonal(distance, np.inf)
-    near = np.argpartition(distance, n_neighbours, axis=1)[:, :n_neighbours]
+    near = np.argpartition(distance, N_NEIGHBOURS, axis=1)[:, :N_NEIGHBOURS]
     distance = np.take_along_axis(distance, near, axis=1).astype(np.float64)
     weight = np.exp(-distance / np.median(distance)).ravel()
-    graph = csr_array((weight, (np.repeat(np.arange(len(x)), n_neighbours), near.ravel())), (len(x), len(x)))
+    graph = csr_array((weight, (np.repeat(np.arange(len(x)), N_NEIGHBOURS), near.ravel())), (len(x), len(x)))
     graph = graph.maximum(graph.T)
     root = diags_array(1 / np.sqrt(graph.sum(axis=1)))
     graph = (root @ graph @ root).tocsr()

@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import hashlib
 import io
 from collections.abc import Collection, Iterable, Iterator
 from functools import cached_property
@@ -10,7 +11,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alhelpers.files import PACKAGE, read_shipped, write_shipped
+from alhelpers.files import PACKAGE, SHIPPED, atomic_write, read_shipped, shipped
 from alhelpers.intervals import band
 
 FILE = "evidence/results.csv.gz"
@@ -179,4 +180,7 @@ def write(rows: Iterable[Row], folder: Path = PACKAGE) -> None:
     table = csv.writer(text, lineterminator="\n")
     table.writerow(Row._fields)
     table.writerows(rows)
-    write_shipped(FILE, gzip.compress(text.getvalue().encode(), mtime=0), folder)
+    content = gzip.compress(text.getvalue().encode(), mtime=0)
+    atomic_write(folder / FILE, content)
+    digests = shipped(folder) | {FILE: hashlib.sha256(content).hexdigest()}
+    atomic_write(folder / SHIPPED, "".join(f"{digest}  {name}\n" for name, digest in digests.items()))

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alhelpers.agreement import cohen_kappa
+from alhelpers.agreement import agreement
 from alhelpers.errors import UserError
 from alhelpers.intervals import Interval, proportion
 from alhelpers.stopping import changed, is_stable, next_gain
@@ -86,7 +86,7 @@ class Monitor:
         share = kappa = np.nan
         gain = Interval(np.nan, np.nan, np.nan)
         if before is not None:
-            share, kappa = changed(before, stop), cohen_kappa(before, stop)
+            share, kappa = changed(before, stop), agreement(before, stop).kappa.estimate
             gain = next_gain(before, stop)
         told = self._y_check >= 0
         right = np.asarray(check)[told] == self._y_check[told]

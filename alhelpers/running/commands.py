@@ -6,26 +6,65 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from alhelpers.cli import argument, command, out_folder
+from alhelpers.cli import command
 
 if TYPE_CHECKING:
     from alhelpers.running.notebooks import Outcome
 
-_NOTEBOOKS = argument("notebooks", nargs="*", type=Path, help="notebooks; by default all of the tutorial")
-_JOBS = argument(
-    "--jobs",
-    type=int,
-    default=min(os.cpu_count() or 1, 4),
-    help="notebooks at the same time (default %(default)s)",
-)
+
+def add(parsers: argparse._SubParsersAction) -> None:
+    """Declare the commands."""
+    run = command(parsers, "run", run_notebooks)
+    refresh = command(parsers, "refresh", refresh_notebooks)
+    sweep = command(parsers, "sweep", sweep_notebook)
+    exact = command(parsers, "exact", compare_engines)
+    for one in (run, refresh):
+        one.add_argument("notebooks", nargs="*", type=Path, help="notebooks; by default all of the tutorial")
+        one.add_argument(
+            "--jobs",
+            type=int,
+            default=min(os.cpu_count() or 1, 4),
+            help="notebooks at the same time (default %(default)s)",
+        )
+    for one, default in ((run, "build/run"), (exact, "build/exact")):
+        one.add_argument(
+            "--out", type=Path, default=Path(default), help="folder to write (default %(default)s)"
+        )
+    _add_sweep_arguments(sweep.add_argument)
 
 
-@command("run", _NOTEBOOKS, _JOBS, out_folder("build/run"))
+def _add_sweep_arguments(add: Callable[..., object]) -> None:
+    add("notebook", type=Path, help="a notebook with a cell tagged `parameters`")
+    add(
+        "-p",
+        dest="assignments",
+        metavar="NAME=VALUES",
+        action="append",
+        default=[],
+        help="a list (batch_size=5,10,20) or a range (seed=0:20 is 0 to 19); can be given more than once",
+    )
+    add("--grid", type=Path, help="a YAML file of names and values, beside -p")
+    add("--zip", action="store_true", help="pair the values, first with first")
+    add("--skip-impossible", action="store_true", help="leave out what the notebook would refuse")
+    add("--out", type=Path, required=True, help="folder for the runs and their results")
+    add("--dry-run", action="store_true", help="print the plan and run nothing")
+    add("--rerun-failed", action="store_true", help="do runs that failed again")
+    add("--jobs", type=int, help="runs at the same time on this machine (default: processors + 1)")
+    add(
+        "--timeout",
+        type=float,
+        default=3600,
+        metavar="SECONDS",
+        help="that the cells of a run may take together before it counts as failed (default %(default)s)",
+    )
+    add("--scheduler", metavar="ADDRESS", help="a Dask scheduler to run on, such as tcp://10.0.0.5:8786")
+
+
 def run_notebooks(options: argparse.Namespace) -> int:
     """Execute the notebooks into a folder and compare with the article."""
     from alhelpers import article, models
@@ -43,7 +82,6 @@ def run_notebooks(options: argparse.Namespace) -> int:
     return _exit_code(outcomes)
 
 
-@command("refresh", _NOTEBOOKS, _JOBS)
 def refresh_notebooks(options: argparse.Namespace) -> int:
     """Execute the committed notebooks in place."""
     from alhelpers.running import notebooks
@@ -54,35 +92,6 @@ def refresh_notebooks(options: argparse.Namespace) -> int:
         return _exit_code(notebooks.refresh_notebooks(given, options.jobs, progress))
 
 
-@command(
-    "sweep",
-    argument("notebook", type=Path, help="a notebook with a cell tagged `parameters`"),
-    argument(
-        "-p",
-        dest="assignments",
-        metavar="NAME=VALUES",
-        action="append",
-        default=[],
-        help="a list (batch_size=5,10,20) or a range (seed=0:20 is 0 to 19); can be given more than once",
-    ),
-    argument("--grid", type=Path, help="a YAML file of names and values, beside -p"),
-    argument("--zip", action="store_true", help="pair the values, first with first"),
-    argument("--skip-impossible", action="store_true", help="leave out what the notebook would refuse"),
-    argument("--out", type=Path, required=True, help="folder for the runs and their results"),
-    argument("--dry-run", action="store_true", help="print the plan and run nothing"),
-    argument("--rerun-failed", action="store_true", help="do runs that failed again"),
-    argument("--jobs", type=int, help="runs at the same time on this machine (default: processors + 1)"),
-    argument(
-        "--timeout",
-        type=float,
-        default=3600,
-        metavar="SECONDS",
-        help="that the cells of a run may take together before it counts as failed (default %(default)s)",
-    ),
-    argument(
-        "--scheduler", metavar="ADDRESS", help="a Dask scheduler to run on, such as tcp://10.0.0.5:8786"
-    ),
-)
 def sweep_notebook(options: argparse.Namespace) -> int:
     """Run a notebook for every combination of parameters; given again, it does what is missing."""
     needed = ["jinja2", "pyarrow", "yaml", *(["distributed"] if options.scheduler else [])]
@@ -96,7 +105,6 @@ def sweep_notebook(options: argparse.Namespace) -> int:
     return terminal.plan_and_sweep(options)
 
 
-@command("exact", out_folder("build/exact"))
 def compare_engines(options: argparse.Namespace) -> int:
     """Run the article's 403 fits with TensorFlow, NumPy and JavaScript, and compare with the notebooks'."""
     from alhelpers.running import exact, notebooks

@@ -147,7 +147,12 @@ def test_a_dataset_cannot_be_changed_and_does_not_follow_its_source():
         ({"y_test": np.array([0.0, 1, 2, 3])}, "y_test holds 0.0 among"),
         ({"y_pool": np.array(["0", "1", "2", "3"])}, "y_pool holds .0. among its labels; give integers"),
         ({"y_pool": np.array([0, None, 1, 2])}, "y_pool holds None among its labels; give integers"),
-        ({"n_classes": 3}, "largest label is 3"),
+        ({"n_classes": 3}, "n_classes, of labels up to 3, is 3; give a whole number from 4 up"),
+        ({"n_classes": 4.0}, "n_classes, of labels up to 3, is 4.0; give a whole number from 4 up"),
+        (
+            {"y_pool": np.zeros(4, int), "y_test": np.zeros(4, int), "n_classes": 1},
+            "n_classes, of labels up to 0, is 1; give a whole number from 2 up",
+        ),
     ],
 )
 def test_arrays_that_do_not_fit_are_named(changes, sentence):

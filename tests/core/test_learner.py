@@ -116,6 +116,33 @@ def test_a_copy_goes_its_own_way():
     assert not np.array_equal(small.model.weights, before), "nothing was trained, so nothing was tested"
 
 
+class Counting:
+    """A model that trains in place, as most do."""
+
+    def __init__(self, n_features, n_classes):
+        self.W = np.zeros((n_features, n_classes), np.float32)
+
+    def reset(self):
+        self.W[:] = 0
+
+    def fit(self, x, y, x_test, y_test):
+        self.W += 1
+
+    def predict_proba(self, x):
+        return np.full((len(x), self.W.shape[1]), 1 / self.W.shape[1], np.float32)
+
+
+def test_a_copy_shares_no_array_that_a_model_trains_in_place(small):
+    learner = ActiveLearner(small.data, model=Counting)
+    learner.label_manually(3)
+    learner.fit(verbose=False)
+    twin = learner.copy()
+    twin.fit(verbose=False)
+    assert (learner.model.W == 1).all(), "the original was trained too"
+    twin.reset()
+    assert (learner.model.W == 1).all(), "the original was reset too"
+
+
 @pytest.mark.parametrize("n", [0, -1, 41, 2.0, True, "3", None])
 def test_impossible_numbers_of_labels_are_refused(small, n):
     for label in (small.label_manually, small.auto_label):
@@ -248,6 +275,65 @@ def test_settings_that_another_model_would_not_use_are_refused(small):
             ActiveLearner(small.data, model=NearestMean(), **wanted)
 
 
+class Undecided:
+    """A classifier that does not say how probable its answers are."""
+
+    def fit(self, x, y):
+        return self
+
+
+@pytest.mark.parametrize(
+    ("model", "sentence"),
+    [
+        (
+            Counting(16, 3),
+            "model is an instance of Counting; give what makes one from n_features and n_classes",
+        ),
+        (
+            NearestMean,
+            r"model is the class NearestMean; give an instance of it, as NearestMean\(\)",
+        ),
+        (Undecided(), "model, of class Undecided, lacks fit or predict_proba; give a classifier with both"),
+        (0.1, "model, of class float, lacks fit or predict_proba; give a classifier with both"),
+    ],
+    ids=["model", "class", "no probabilities", "number"],
+)
+def test_what_is_no_model_is_refused_with_what_to_give(small, model, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        ActiveLearner(small.data, model=model)
+
+
+@pytest.mark.parametrize(
+    "measure",
+    [
+        lambda proba: proba.max(axis=1)[:-5],
+        lambda proba: proba,
+        lambda proba: proba.max(),
+        lambda proba: np.full(len(proba), np.nan),
+    ],
+    ids=["too few", "one for each class", "one for all", "NaN"],
+)
+def test_a_measure_that_is_not_one_number_an_image_is_refused_and_nothing_is_sorted(small, measure):
+    with pytest.raises(ValueError, match=r"the measure gave .*; it has to give one number, .* 40 unlabelled"):
+        small.lowest_first(measure)
+    assert np.array_equal(small.unlabeled, np.arange(40))
+
+
+@pytest.mark.parametrize(
+    ("positions", "sentence"),
+    [
+        (np.arange(40) < 3, r"positions are bool \(40,\); give integers, each once"),
+        (np.zeros((40, 3), int), r"positions are int64 \(40, 3\); give integers, each once"),
+        (np.array([0.1, 0.2]), r"positions are float64 \(2,\); give integers, each once"),
+    ],
+    ids=["mask", "table", "floats"],
+)
+def test_what_is_no_positions_is_refused(small, positions, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        small.ask_first(positions)
+    assert np.array_equal(small.unlabeled, np.arange(40))
+
+
 def test_images_in_colour_are_learned_from_too(small):
     grey = small.data
     colour = [np.repeat(x[..., None], 3, axis=3) for x in (grey.x_pool, grey.x_test)]
@@ -330,5 +416,6 @@ def test_a_table_shows_names_as_text_and_not_as_markup():
 def test_an_image_asked_about_twice_is_refused(small):
     small.ask_first(np.array([5, 2]))
     assert small.unlabeled[:4].tolist() == [5, 2, 0, 1]
-    with pytest.raises(ValueError, match="of 3 positions some are the same; give each image once"):
-        small.ask_first(np.array([1, 2, 1]))
+    for positions in ([1, 2, 1], [39, -1]):
+        with pytest.raises(ValueError, match=r"positions are .*; give integers, each once"):
+            small.ask_first(np.array(positions))

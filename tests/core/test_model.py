@@ -65,6 +65,21 @@ def test_by_default_patience_and_learning_rate_are_the_article_s(make, arrays):
     assert np.array_equal(counts, make(784, learning_rate=0.1, patience=10).fit(*arrays))
 
 
+@pytest.mark.parametrize(
+    ("settings", "sentence"),
+    [
+        ({"learning_rate": -1}, "learning_rate is -1; give a number above 0"),
+        ({"learning_rate": float("nan")}, "learning_rate is nan; give a number above 0"),
+        ({"learning_rate": "fast"}, "learning_rate is 'fast'; give a number above 0"),
+        ({"patience": 0}, "patience is 0; give a whole number from 1 up"),
+        ({"patience": 2.5}, "patience is 2.5; give a whole number from 1 up"),
+    ],
+)
+def test_settings_that_train_nothing_are_refused(make, settings, sentence):
+    with pytest.raises(ValueError, match=sentence):
+        make(784, **settings)
+
+
 def test_probabilities_are_the_softmax_of_weights_and_bias(make, arrays):
     x = arrays[0]
     model = make(784)
@@ -77,7 +92,7 @@ def test_probabilities_are_the_softmax_of_weights_and_bias(make, arrays):
 def test_state_carries_over_and_reset_clears_it(make, arrays):
     model = make(784)
     first = model.fit(*arrays)
-    twin = copy.copy(model)
+    twin = copy.deepcopy(model)
     second = model.fit(*arrays)
     assert np.array_equal(twin.fit(*arrays), second), "a copy has weights and Adam's state of its own"
     assert second[0] == first.max(), "the second fit starts from the weights the first one kept"

@@ -1,6 +1,8 @@
 """A notebook with a wrong parameter stops in one sentence that names it."""
 
 import re
+import subprocess
+import sys
 
 import nbformat
 import pytest
@@ -103,6 +105,19 @@ def test_an_injected_name_the_notebook_does_not_have_is_refused_with_the_nearest
     with pytest.raises(ParameterError, match="unknown parameter 'batch_sise'; did you mean 'batch_size'"):
         check_parameters(namespace("batch_sise = 20\n"))
     check_parameters(namespace("batch_size = 20\n", batch_size=20))
+
+
+def test_a_notebook_made_a_script_runs_on():
+    code = (
+        "from alhelpers import check_parameters\nn_pool: int = 0  # images (20 or more)\ncheck_parameters()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_a_reader_s_own_variable_called_folder_does_not_switch_a_check_off():
+    with pytest.raises(ParameterError, match="label_budget is 5,000 but n_pool is 4,000"):
+        check_parameters(namespace(label_budget=5000) | {"folder": "results"})
 
 
 def test_a_notebook_shows_the_sentence_without_a_traceback():

@@ -98,7 +98,7 @@ def test_every_output_and_figure_of_the_notebook_is_shown_whole_and_in_order(pag
     assert all(len(alt) > 20 for alt in alts)
     for figure in page.select("section figure"):
         words = figure.find_next_sibling("div", class_="text").text
-        assert words.strip().startswith("What to see:"), (
+        assert words.strip().startswith("What to look for:"), (
             f"no sentence says what to see in {figure.img['alt']}"
         )
 

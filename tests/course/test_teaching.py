@@ -124,7 +124,7 @@ def readme():
 
 def test_the_guide_has_what_a_teacher_looks_for():
     mistakes = re.findall(
-        r"^\| (\d+)(?:, exercise (\d)\.\d)? \| ", GUIDE.split("What goes wrong")[1], re.MULTILINE
+        r"^\| (\d+)(?:, exercise (\d)\.\d)? \| ", GUIDE.split("## Common misconceptions")[1], re.MULTILINE
     )
     assert len(mistakes) >= 10
     assert all(exercise in ("", notebook) for notebook, exercise in mistakes)

@@ -8,11 +8,9 @@ from alhelpers.errors import UserError
 from alhelpers.evidence import carry_over, datasets, queries, table
 from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.draws import Source, draw, with_rare_class, with_slips
-from alhelpers.evidence.figures import verdicts
 from alhelpers.evidence.runs import Recipe, replicate, score
 from alhelpers.evidence.table import Results
 from alhelpers.files import PACKAGE, read_shipped
-from alhelpers.intervals import Interval
 from alhelpers.learner import ActiveLearner
 from alhelpers.model_numpy import SoftmaxRegression
 from alhelpers.queries import entropy, least_confident, margin
@@ -259,14 +257,3 @@ def test_tensorflow_s_model_learns_rows_of_features_as_numpy_s_does():
             accuracies.append(learner.history.column("accuracy"))
         # A query makes much of the last bit; with these four no fit differed where it was measured.
         assert np.abs(accuracies[0] - accuracies[1]).max() < 0.1, name
-
-
-def test_a_table_of_gains_says_which_are_above_and_below_zero():
-    gains = {"a": {"margin": Interval(0.02, 0.01, 0.03), "badge": Interval(0.01, -0.01, 0.03)}}
-    figure = verdicts(gains | {"b": {"badge": Interval(-0.02, -0.03, -0.01)}}, "a table")
-    shown = figure.axes[0].images[0].get_array()
-    assert shown.filled(9).tolist() == [[1, 0], [9, -1]]
-    words = [text.get_text() for text in figure.axes[0].texts]
-    assert words[:3] == ["+2.0", "+1.0", "−2.0"]
-    with pytest.raises(ValueError, match="there are no gains"):
-        verdicts({"a": {}}, "a table")

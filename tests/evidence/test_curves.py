@@ -25,7 +25,14 @@ def test_labels_to_reach_reads_between_the_fits_of_the_mean_curve():
     many, target = np.random.default_rng(1).random((20, 3)).cumsum(axis=1), np.full(20, 0.9)
     again = [curves.labels_to_reach(n_labels, many, target) for _ in range(2)]
     assert again[0] == again[1], "the bootstrap draws others each time"
-    assert curves.labels_to_reach(n_labels, two, np.array([0.95, 0.95])).estimate == np.inf
+    never = curves.labels_to_reach(n_labels, two, np.array([0.95, 0.95]))
+    assert never.estimate == np.inf
+    assert never.labels() == "more than were tried"
+
+
+def test_numbers_of_labels_read_as_words():
+    assert curves.Labels(818, 780, np.inf).labels() == "818 (780 to more than were tried)"
+    assert curves.Labels(1818, 1780.4, 1860).less(400).labels() == "1,418 (1,380 to 1,460)"
 
 
 @pytest.mark.parametrize(

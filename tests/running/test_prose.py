@@ -13,11 +13,11 @@ CORE = [path for path in NOTEBOOKS if int(path.stem[:2]) <= 8]
 
 # Figures that no output of their notebook shows, and where they come from.
 ELSEWHERE = {
-    "01_data": {"3,999": "the last of 4,000, counted from 0"},
+    "01_data": {},
     "02_model": {"7,850": "784 × 10 weights and 10 biases", "0.001": "Adam's default step size"},
     "03_ground_truth": {"92.50": "one image more than 92.25% of 400"},
     "04_clustering": {"80.05": "the notebook with n_clusters=50"},
-    "05_random_labeling": {"8.5": "from 83.75 to 92.25%", "89.75": "notebook 6", "1,700": "notebook 8"},
+    "05_random_labeling": {"89.75": "notebook 6", "1,700": "notebook 8"},
     "06_active_learning": {
         "0.8725": "the notebook with batch_size=20",
         "0.8925": "the notebook with batch_size=50",
@@ -25,7 +25,7 @@ ELSEWHERE = {
     },
     "07_auto_labeling": {},
     "08_results": {"1.5": "the standard error of a share of 90% of 400"},
-    "09_how_sure_are_we": {"0.89": "notebook 8"},
+    "09_how_sure_are_we": {"0.89": "notebook 8", "83.75": "the article, 400 unselected labels"},
     "10_which_query": {},
     "11_does_it_carry_over": {"2,000": "rows in a pool, `datasets.SIZES`", "3,000": "the same"},
 }
