@@ -242,7 +242,6 @@ class ActiveLearner:
 
     def _label(self, queried: np.ndarray, labels: np.ndarray, source: str) -> None:
         told = labels != CANNOT_TELL
-        self.unlabeled = self.unlabeled[len(queried) :]
         self.abstained = np.concatenate([self.abstained, queried[~told]])
         queried, labels = queried[told], labels[told]
         n, before = len(queried), len(self.labeled)
@@ -253,6 +252,7 @@ class ActiveLearner:
         self.labels = np.concatenate([self.labels, labels.astype(np.int32)])
         self.label_source = np.concatenate([self.label_source, np.full(n, source)])
         self.label_round = np.concatenate([self.label_round, np.full(n, len(self.history) + 1, np.int32)])
+        self.unlabeled = self.unlabeled[len(told) :]
 
 
 def _check_answers(labels: np.ndarray, n: int, n_classes: int) -> None:

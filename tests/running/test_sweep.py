@@ -21,7 +21,7 @@ import pyarrow.parquet
 import pytest
 
 from alhelpers import cli
-from alhelpers.running import kernels, notebooks, summary, sweep, sweep_result
+from alhelpers.running import commands, kernels, notebooks, summary, sweep, sweep_result
 from alhelpers.running import plan as plan_module
 from alhelpers.running.grid import SweepError
 from alhelpers.running.plan import PlannedRun, make_plan
@@ -308,7 +308,7 @@ def test_a_grid_file_is_a_grid(notebook, tmp_path, capsys):
 
 
 def test_without_its_extra_the_tutorial_says_what_a_sweep_needs(notebook, tmp_path, capsys, monkeypatch):
-    monkeypatch.setattr(cli, "find_spec", lambda name: None if name == "distributed" else object())
+    monkeypatch.setattr(commands, "find_spec", lambda name: None if name == "distributed" else object())
     arguments = ["sweep", str(notebook), "-p", "seed=1", "--scheduler", "tcp://x:1"]
     assert cli.main([*arguments, "--out", str(tmp_path / "o")]) == 2
     told = capsys.readouterr().err
