@@ -1,4 +1,4 @@
-"""The rooms of the package: which may import which, and how large they may be."""
+"""The rooms of the package: which may import which, how large they may be, and how they read text."""
 
 import ast
 import re
@@ -54,3 +54,16 @@ def test_no_class_is_long(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ClassDef):
             assert node.end_lineno - node.lineno < 200, f"{node.name} has too many lines"
+
+
+def test_what_a_program_says_is_read_as_utf_8_on_every_system():
+    """`text=True` would read it in Windows' code page, which turns the names of folders into others."""
+    folders = ("alhelpers", "benchmarks", "site", "slides", "tools", "workshop")
+    files = [path for folder in folders for path in (PACKAGE.parent / folder).rglob("*.py")]
+    for path in [PACKAGE.parent / "tutorial.py", *files]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            given = {word.arg: ast.unparse(word.value) for word in getattr(node, "keywords", ())}
+            as_text = "True" in (given.get("text"), given.get("universal_newlines"))
+            assert not as_text or "encoding" in given, (
+                f"{path.relative_to(PACKAGE.parent)}:{node.lineno} reads text without an encoding"
+            )
