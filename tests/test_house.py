@@ -2,10 +2,15 @@
 
 import ast
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PACKAGE = Path(__file__).resolve().parents[1] / "alhelpers"
 WINGS = {"evidence", "labelling", "running", "course"}
@@ -67,3 +72,19 @@ def test_what_a_program_says_is_read_as_utf_8_on_every_system():
             assert not as_text or "encoding" in given, (
                 f"{path.relative_to(PACKAGE.parent)}:{node.lineno} reads text without an encoding"
             )
+
+
+def test_every_package_that_is_imported_is_declared():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = {"dask", "pip"}  # distributed is Dask's; pip is every environment's own
+    for texts in (project["dependencies"], *project["optional-dependencies"].values()):
+        declared |= {canonicalize_name(Requirement(text).name) for text in texts}
+    providers = packages_distributions()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"alhelpers"}:
+                found = {canonicalize_name(one) for one in providers.get(name, [name])}
+                assert found & declared, f"{path.name} imports {name}, which pyproject.toml does not name"
