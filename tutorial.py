@@ -1,7 +1,8 @@
 """Everything this repository does, on Linux, macOS and Windows. `python tutorial.py` lists it.
 
 The first command makes an environment in .venv and installs what it needs; a command that needs more installs
-more. What follows a command is handed on to it, except for these options:
+more. Folders and files are named from where you are. What follows a command is handed on to it, except for
+these options:
 
     --engine numpy      without TensorFlow, and with the same figures
     --venv FOLDER       another environment
@@ -35,7 +36,10 @@ MARK, STAMP = ".made-by-alhelpers", ".packages"
 """Files in an environment that was made here: one that is locked while something is installed, and one that
 tells what is installed, which is there when that is complete."""
 AGAIN, ANOTHER = "the same command starts afresh", "name a new folder (make VENV=.venv2, or --venv .venv2)"
+ENGINES = ("tensorflow", "numpy")
 PYTHONS = ("3.13", "3.12", "3.11", "3.14")
+PATIENCE = 60
+"""Seconds in which a Python or uv has to say its version; on a slow disk the first start takes several."""
 PROBE = """
 import platform, sys
 print(platform.python_version())
@@ -66,7 +70,9 @@ LINT = ("-m ruff check", "-m ruff format --check", "-m mypy")
 EXERCISES = "workshop/make.py"
 COMMANDS = {
     "install": Command("make the environment and do nothing else", READ),
-    "run": Command("execute the notebooks, compare with the article", READ, ("-m alhelpers run",)),
+    "run": Command(
+        "execute the notebooks, compare with the article", READ, ("-m alhelpers run --out build/run",)
+    ),
     # The root is this folder, so that links to the package and results in build/run open too. News, the check
     # for a new version and the extension catalogue are all that would use the network.
     "lab": Command(
@@ -78,8 +84,12 @@ COMMANDS = {
         ),
     ),
     "doctor": Command("check that all is well, and what to do if not", READ, ("-m alhelpers doctor",)),
-    "exact": Command("compare the article's 403 fits with the notebooks'", READ, ("-m alhelpers exact",)),
-    "bundle": Command("gather all of it, to install without a network", READ, ("-m alhelpers bundle",)),
+    "exact": Command(
+        "compare the article's 403 fits with the notebooks'", READ, ("-m alhelpers exact --out build/exact",)
+    ),
+    "bundle": Command(
+        "gather all of it, to install without a network", READ, ("-m alhelpers bundle --out build/bundle",)
+    ),
     "try": Command("make the page that needs no installation", READ, ("site/try/build.py",)),
     "test": Command(
         "lint, then check the notebooks' outputs and run the tests", (*DEVELOP, TENSORFLOW), (*LINT, PYTEST)
@@ -119,27 +129,40 @@ COMMANDS = {
 class Problem(Exception):  # noqa: N818 - not an error of the program
     """What is wrong and what to do, in one sentence."""
 
+    code = 1
+
+
+class WrongCall(Problem):
+    """The command line is wrong, and nothing was done."""
+
+    code = 2
+
 
 def main(arguments: list[str]) -> int:
     """Do what the command line says; return its exit code."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    parser.add_argument("--venv", default=".venv")
+    parser.add_argument("--venv", default=HERE / ".venv", type=Path)
     parser.add_argument("--python", default="")
-    parser.add_argument("--engine", default=os.environ.get("ALHELPERS_ENGINE", ""))
-    parser.add_argument("--wheels", default="wheels" if (HERE / "wheels").is_dir() else "")
+    parser.add_argument("--engine", default="")
+    parser.add_argument("--wheels", default=str(HERE / "wheels") if (HERE / "wheels").is_dir() else "")
     options, words = parser.parse_known_args(arguments)
     name, *given = words or ["help"]
     if name in ("help", "-h", "--help"):
         print(__doc__, *(f"{name:<11}{command.purpose}" for name, command in COMMANDS.items()), sep="\n")
         return 0
     if name not in COMMANDS:
-        raise Problem(f"there is no command {name}; give one of {', '.join(COMMANDS)}")
-    os.chdir(HERE)
+        raise WrongCall(f"there is no command {name}; give one of {', '.join(COMMANDS)}")
+    engine = options.engine or os.environ.get("ALHELPERS_ENGINE", "")
+    if engine and engine not in ENGINES:
+        source = "--engine" if options.engine else "ALHELPERS_ENGINE"
+        raise WrongCall(f"{source} is {engine}; give {' or '.join(ENGINES)}, or leave it out")
+    if options.wheels and not Path(options.wheels).is_dir():
+        raise WrongCall(f"--wheels is {options.wheels}, which is no folder; give one with packages, or none")
     for variable in UNSET & set(os.environ):
         del os.environ[variable]
     os.environ["PYTHONUTF8"] = "1"  # files are UTF-8, whatever code page Windows has
     command, venv, python = COMMANDS[name], Environment(options.venv), sys.executable
-    if engine := options.engine or ("" if TENSORFLOW in command.needs else "numpy"):
+    if engine := engine or ("" if TENSORFLOW in command.needs else "numpy"):
         os.environ["ALHELPERS_ENGINE"] = engine
     if name == "clean":
         clean(venv)
@@ -153,15 +176,32 @@ def main(arguments: list[str]) -> int:
                 raise
             print(problem, file=sys.stderr)  # and Python alone can often say why
     for program in command.programs:
-        words = [str(w) for word in program.split() for w in (HERE.glob(word) if "*" in word else [word])]
-        if code := run([python, *words, *(given if program == command.programs[-1] else ())]):
+        code = run_program(python, program, given if program == command.programs[-1] else [])
+        if code:
             return code
     return 0
 
 
-def run(command: list[str]) -> int:
-    """Run a program; return its exit code."""
-    with subprocess.Popen(command) as process:
+def run_program(python: str, program: str, given: list[str]) -> int:
+    """Run one of a command's programs with what was given to it; return its exit code.
+
+    Ours run where the user is, whose paths they are given, and write into this folder's build/ unless told
+    otherwise. Tools look at the whole of this folder; files that are given to them are found from anywhere.
+    """
+    words = program.split()
+    if words[0] == "-m" and not words[1].startswith("alhelpers"):
+        files = [os.path.abspath(word) if os.path.isfile(word) else word for word in given]
+        return run([python, *words, *files], HERE)
+    words = [str(w) for word in words for w in (sorted(HERE.glob(word)) if "*" in word else [word])]
+    if Path.cwd() != HERE:
+        words = [str(HERE / word) if "/" in word else word for word in words]
+        words[:1] = ["-P", "-m"] if words[0] == "-m" else words[:1]  # a folder alhelpers there is another one
+    return run([python, *words, *given])
+
+
+def run(command: list[str], folder: Path | None = None) -> int:
+    """Run a program, here or in a folder; return its exit code."""
+    with subprocess.Popen(command, cwd=folder) as process:
         signal.signal(signal.SIGTERM, lambda *_: process.terminate())
         while True:
             with contextlib.suppress(KeyboardInterrupt):  # the program has had it, too, and ends as it likes
@@ -169,7 +209,7 @@ def run(command: list[str]) -> int:
 
 
 def clean(venv: Environment) -> None:
-    """Remove the environment and what was made here, but no folder that somebody else put in its place."""
+    """Remove what was made here, and the environment; Problem, in the end, if that is not ours to remove."""
     made = ["build", ".pytest_cache", ".ruff_cache", ".mypy_cache", ".hypothesis"]
     for folder in [*map(HERE.joinpath, made), *([venv.folder] if venv.is_ours() else [])]:
         shutil.rmtree(folder, ignore_errors=True)
@@ -177,19 +217,23 @@ def clean(venv: Environment) -> None:
         folders[:] = [folder for folder in folders if folder == ".ipynb_checkpoints" or folder[0] != "."]
         for folder in {"__pycache__", ".ipynb_checkpoints"} & set(folders):
             shutil.rmtree(Path(parent, folder), ignore_errors=True)
+    if not venv.is_ours():
+        raise Problem(f"{venv.folder} was not made by this program and stays; remove it yourself")
 
 
 class Environment:
     """A folder with Python and packages; what is installed in it is known part by part."""
 
-    def __init__(self, folder: str) -> None:
-        self.name, self.folder = folder, HERE / folder
+    def __init__(self, folder: Path) -> None:
+        self.folder = Path(os.path.abspath(folder))  # a link stays one
+        self.name = str(self.folder.relative_to(HERE) if HERE in self.folder.parents else self.folder)
         self.python = self.folder / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
 
     def is_ours(self) -> bool:
-        """Whether it may be deleted: a folder named .venv* beside this file, or one with our mark."""
-        beside = self.folder.parent == HERE and self.folder.name.startswith(".venv")
-        return beside or (self.folder / MARK).exists()
+        """Whether all in it may be deleted: a folder with our mark, or nothing; never a link."""
+        if self.folder.is_symlink():
+            return False
+        return (self.folder / MARK).is_file() or not self.folder.exists() or is_empty(self.folder)
 
     def installed(self) -> dict[str, str]:
         """Digests of what is installed: of nothing, if that was cut short, moved or copied to here."""
@@ -201,47 +245,48 @@ class Environment:
 
     def provide(self, needed: list[str], named: str, wheels: str) -> None:
         """Install what is missing of the parts needed; everything anew if the locks have changed."""
-        installed = self.installed()
-        if named and installed and probe(str(self.python))[:1] != probe(named)[:1]:
+        there = self.installed()
+        if named and there and probe(str(self.python))[:1] != probe(named)[:1]:
             raise Problem(f"{self.name} was made with another Python than {named}; {ANOTHER}, or clean first")
         reading, _, tensorflow = LOCK.read_text("utf-8").partition(HEADING)
         texts = {READING: reading, TENSORFLOW: tensorflow, DEVELOPING: DEV_LOCK.read_text("utf-8")}
-        texts["alhelpers"] = (HERE / "pyproject.toml").read_text("utf-8")
-        digests = {part: hashlib.sha256(text.encode()).hexdigest() for part, text in texts.items()}
-        package = installed.pop("alhelpers", "")
-        kept = installed if installed.items() <= digests.items() else {}
-        if kept.keys() >= set(needed) and package == digests["alhelpers"]:
+        project = digest((HERE / "pyproject.toml").read_text("utf-8"))
+        digests = {part: digest(text) for part, text in texts.items()}
+        is_current = there.pop("alhelpers", "") == project
+        if not there.items() <= digests.items():
+            there = {}
+        if is_current and there.keys() >= set(needed):
             return
-        python = find_python(named)
+        version, python = find_python(named)
         with self._locked():
-            for installer in self._installers(wheels):
-                if kept.keys() >= set(needed):
+            installers = self._installers(wheels)
+            for installer in installers:
+                missing = [part for part in needed if part not in there]
+                if not missing:
                     break
                 (self.folder / STAMP).unlink(missing_ok=True)
-                if not kept:
-                    self._create(*python)
-                missing = {part: texts[part] for part in needed if part not in kept}
-                if self._install(installer, missing, wheels):
-                    kept = {**kept, **{part: digests[part] for part in missing}}
-                    self._write_stamp(kept)
+                if not there:
+                    self._create(version, python)
+                if self._install(installer, {part: texts[part] for part in missing}, wheels):
+                    there = {**there, **{part: digests[part] for part in missing}}
+                    self._write_stamp(there)
                 else:
-                    kept = {}  # the next way begins with nothing, as one of these may be half there
-            if not kept:
+                    there = {}  # the next way begins with nothing, as one of these may be half there
+            if not there:
                 where = f"{wheels} {made_for(wheels)}" if wheels else "it needs a package index"
-                raise Problem(
-                    f"the installation failed, as said above; {where}; the same command starts afresh"
-                )
+                raise Problem(f"the installation failed, as said above; {where}; {AGAIN}")
             print("Installing alhelpers from this folder …", flush=True)
-            *_, pip = self._installers(wheels)
-            if subprocess.run([*pip, "--no-build-isolation", "-e", "."]).returncode:
+            # With pip, which comes with the environment. Without isolation, as what builds it is installed.
+            if subprocess.run([*installers[-1], "--no-build-isolation", "-e", str(HERE)]).returncode:
                 raise Problem(f"alhelpers could not be installed, as said above; {AGAIN}")
-            self._write_stamp({**kept, "alhelpers": digests["alhelpers"]})
+            self._write_stamp({**there, "alhelpers": project})
 
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         """Have the folder to oneself; the lock goes with this process, however that ends."""
-        if self.folder.exists() and any(self.folder.iterdir()) and not self.is_ours():
-            raise Problem(f"{self.name} holds something else; {ANOTHER}")
+        if not self.is_ours():
+            what = "leads elsewhere" if self.folder.is_symlink() else "was not made by this program"
+            raise Problem(f"{self.name} {what} and stays as it is; {ANOTHER}, or remove it yourself")
         self.folder.mkdir(parents=True, exist_ok=True)
         with (self.folder / MARK).open("a") as mark:
             try:
@@ -263,22 +308,15 @@ class Environment:
         config.parent.mkdir(parents=True)
         config.write_text('{"disabledExtensions": {"@jupyterlab/apputils-extension:announcements": true}}')
 
-    def _installers(self, wheels: str) -> Iterator[list[str]]:
+    def _installers(self, wheels: str) -> list[list[str]]:
         """Ways to install, to be tried in turn: uv, where there is one that runs, and pip."""
         options = ["--no-deps", *(["--no-index", "--find-links", wheels] if wheels else [])]
-        if (uv := shutil.which("uv")) and not subprocess.run([uv, "-V"], capture_output=True).returncode:
-            yield [
-                uv,
-                "pip",
-                "install",
-                "--quiet",
-                "--python",
-                str(self.python),
-                "--compile-bytecode",
-                *options,
-            ]
         pip = [str(self.python), "-m", "pip", "install", "-qq", "--no-input", "--disable-pip-version-check"]
-        yield [*pip, *options]
+        uv = shutil.which("uv")
+        if not uv or not ask(uv, "-V").startswith("uv "):
+            return [[*pip, *options]]
+        by_uv = [uv, "pip", "install", "--quiet", "--python", str(self.python), "--compile-bytecode"]
+        return [[*by_uv, *options], [*pip, *options]]
 
     def _install(self, installer: list[str], texts: dict[str, str], wheels: str) -> bool:
         """Install parts of the locks in one go; whether that went well."""
@@ -324,9 +362,25 @@ def made_for(wheels: str) -> str:
 
 def probe(python: str) -> list[str]:
     """Version and path of a Python, and "venv" if it has that; empty if it does not run."""
-    with contextlib.suppress(OSError):
-        return subprocess.run([python, "-c", PROBE], capture_output=True, text=True).stdout.splitlines()
-    return []
+    return ask(python, "-c", PROBE).splitlines()
+
+
+def ask(*command: str) -> str:
+    """What a program prints, whatever becomes of it; nothing if it does not run or end."""
+    settings = {"encoding": "utf-8", "errors": "replace", "timeout": PATIENCE}
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
+        return subprocess.run(command, capture_output=True, **settings).stdout
+    return ""
+
+
+def digest(text: str) -> str:
+    """What tells whether a text has changed."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def is_empty(folder: Path) -> bool:
+    """Whether this is a folder with nothing in it."""
+    return folder.is_dir() and not any(folder.iterdir())
 
 
 def lock(file: IO[str]) -> None:
@@ -347,6 +401,7 @@ if __name__ == "__main__":
             stream.reconfigure(errors="replace")  # a terminal of Windows may not know an ellipsis
         sys.exit(main(sys.argv[1:]))
     except (Problem, OSError, subprocess.CalledProcessError) as problem:
-        sys.exit(f"tutorial.py: {problem}")
+        print(f"tutorial.py: {problem}", file=sys.stderr)
+        sys.exit(getattr(problem, "code", 1))
     except KeyboardInterrupt:
         sys.exit(f"tutorial.py: stopped; {AGAIN}")

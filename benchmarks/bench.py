@@ -106,7 +106,7 @@ def run_child(what: str) -> dict:
     env = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3", "TF_ENABLE_ONEDNN_OPTS": "0"}
     # The monotonic clock is the same in every process, so the child can count from here.
     command = [sys.executable, __file__, "--child", what, "--started", repr(time.monotonic())]
-    child = subprocess.run(command, env=env, capture_output=True, text=True)
+    child = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", errors="replace")
     if child.returncode:
         last_line = (child.stderr.strip() or "no message").splitlines()[-1]
         sys.exit(f"The measurement of {SIDES[what]} failed: {last_line}")
@@ -195,7 +195,7 @@ def cpu_name() -> str:
     try:
         if sys.platform == "darwin":
             command = ["sysctl", "-n", "machdep.cpu.brand_string"]
-            return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+            return subprocess.run(command, capture_output=True, encoding="utf-8", check=True).stdout.strip()
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         return next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration, subprocess.CalledProcessError):

@@ -242,7 +242,9 @@ def peers_python() -> Path:
         say("making the environment build/peers")
         pip = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r", REQUIREMENTS]
         for command in ([sys.executable, "-m", "venv", "--clear", ENVIRONMENT], pip):
-            made = subprocess.run(command, env=environment(), capture_output=True, text=True)
+            made = subprocess.run(
+                command, env=environment(), capture_output=True, encoding="utf-8", errors="replace"
+            )
             if made.returncode:
                 sys.exit(f"build/peers cannot be made: {last_line(made.stderr)}")
         stamp.write_text(wanted, encoding="utf-8")
@@ -274,7 +276,8 @@ class Worker:
                     stdin=subprocess.PIPE,
                     stdout=subprocess.PIPE,
                     stderr=errors,
-                    text=True,
+                    encoding="utf-8",
+                    errors="replace",
                 )
             )
 

@@ -87,7 +87,7 @@ def pool_costs() -> np.ndarray:
     for n_pool in POOLS:
         command = [sys.executable, __file__, "--pool", str(n_pool)]
         env = os.environ | ONE_THREAD | SAME_KERNELS
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=True)
+        done = subprocess.run(command, env=env, capture_output=True, encoding="utf-8", check=True)
         rows.append([n_pool, *map(float, done.stdout.split())])
         say(f"pool of {n_pool:,}: {rows[-1][2]:.2f} s, {rows[-1][3]:.0f} MiB")
     return np.array(rows)

@@ -1,11 +1,16 @@
-"""The rooms of the package: which may import which, and how large they may be."""
+"""The rooms of the package: which may import which, how large they may be, and how they read text."""
 
 import ast
 import re
+import sys
+import tomllib
 from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 PACKAGE = Path(__file__).resolve().parents[1] / "alhelpers"
 WINGS = {"evidence", "labelling", "running", "course"}
@@ -54,3 +59,32 @@ def test_no_class_is_long(path):
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ClassDef):
             assert node.end_lineno - node.lineno < 200, f"{node.name} has too many lines"
+
+
+def test_what_a_program_says_is_read_as_utf_8_on_every_system():
+    """`text=True` would read it in Windows' code page, which turns the names of folders into others."""
+    folders = ("alhelpers", "benchmarks", "site", "slides", "tools", "workshop")
+    files = [path for folder in folders for path in (PACKAGE.parent / folder).rglob("*.py")]
+    for path in [PACKAGE.parent / "tutorial.py", *files]:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            given = {word.arg: ast.unparse(word.value) for word in getattr(node, "keywords", ())}
+            as_text = "True" in (given.get("text"), given.get("universal_newlines"))
+            assert not as_text or "encoding" in given, (
+                f"{path.relative_to(PACKAGE.parent)}:{node.lineno} reads text without an encoding"
+            )
+
+
+def test_every_package_that_is_imported_is_declared():
+    project = tomllib.loads((PACKAGE.parent / "pyproject.toml").read_text("utf-8"))["project"]
+    declared = {"dask", "pip"}  # distributed is Dask's; pip is every environment's own
+    for texts in (project["dependencies"], *project["optional-dependencies"].values()):
+        declared |= {canonicalize_name(Requirement(text).name) for text in texts}
+    providers = packages_distributions()
+    for path in MODULES:
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            if isinstance(node, ast.ImportFrom) and node.module:
+                names = [node.module]
+            for name in {name.split(".")[0] for name in names} - sys.stdlib_module_names - {"alhelpers"}:
+                found = {canonicalize_name(one) for one in providers.get(name, [name])}
+                assert found & declared, f"{path.name} imports {name}, which pyproject.toml does not name"

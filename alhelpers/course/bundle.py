@@ -177,7 +177,11 @@ def _make_try(folder: Path) -> bool:
 
 def _git(folder: Path, *arguments: str) -> str:
     return subprocess.run(
-        ["git", "-C", str(folder), *arguments], capture_output=True, text=True, check=True
+        ["git", "-C", str(folder), *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        errors="replace",
+        check=True,
     ).stdout
 
 
@@ -197,7 +201,9 @@ def _download(target: Target, lock: Path, wheels: Path, *earlier: Path) -> None:
     print(f"{target.name}: gathering {len(lines)} wheels, some 0.4 GB if none is there yet …", flush=True)
     try:
         for way in ways:
-            done = subprocess.run([*command, *way], stderr=subprocess.PIPE, text=True, errors="replace")
+            done = subprocess.run(
+                [*command, *way], stderr=subprocess.PIPE, encoding="utf-8", errors="replace"
+            )
             if not done.returncode:
                 return
             complaints.append(done.stderr)

@@ -23,44 +23,35 @@ def _natural(name: str) -> list:
 
 
 def labels_as_numbers(labels: list, classes: Sequence[str] | None) -> tuple[np.ndarray, tuple[str, ...]]:
-    """Labels as indices into classes, int64 of shape (n,), and the classes."""
-    labels = [_whole(label) for label in labels]
-    given = [label for label in labels if not (label is None or label == -1)]
-    numbers = all(isinstance(label, Integral) and not isinstance(label, bool) for label in given)
-    if not numbers and (odd := [label for label in given if not isinstance(label, str)]):
+    """Labels as indices into classes, int64 of shape (n,), -1 where there is none; and the classes."""
+    labels = [_as_meant(label) for label in labels]
+    given = [label for label in labels if label is not None]
+    if all(isinstance(label, Integral) and not isinstance(label, bool) for label in given):
+        if classes is None:
+            classes = _numbered_classes(max(given)) if given else ()
+        known, wanted = range(len(classes)), f"numbers from 0 to {len(classes) - 1}"
+    elif odd := [label for label in given if not isinstance(label, str)]:
         raise ImagesError(
             f"a label is {odd[0]!r:.80}; give either names or whole numbers, and None where there is no label"
         )
-    if not numbers:
-        labels = [label if label in (None, -1) else clean(label) for label in labels]
-        if classes is not None:
-            labels = [label if label in (None, -1) else matching(label, classes) or label for label in labels]
-    present = {label for label in labels if not (label is None or label == -1)}
-    check_alike("labels", () if numbers else present)
-    if classes is None and present:
-        n_classes = max(present) + 1 if numbers else len(present)
-        if not 2 <= n_classes <= MOST_CLASSES:
-            example = f"the largest is {max(present)}" if numbers else f"one is {min(present)!r:.80}"
-            raise ImagesError(
-                f"the labels make {n_classes:,} class{'es' * (n_classes != 1)} ({example}); give 2 to "
-                f"{MOST_CLASSES} as classes, or labels=False if they are no labels"
-            )
-        classes = check_classes(
-            [str(k) for k in range(n_classes)] if numbers else sorted(present, key=_natural)
-        )
-    classes = classes or ()
-    index = {label: k for k, label in enumerate(range(len(classes)) if numbers else classes)}
-    if unknown := present - set(index):
+    else:
+        labels = [None if label is None else _as_class(label, classes) for label in labels]
+        names = {label for label in labels if label is not None}
+        check_alike("labels", names)
+        if classes is None:
+            _check_number(len(names), f"one is {min(names)!r:.80}")
+            classes = class_names(sorted(names, key=_natural))
+        known, wanted = classes, "classes with all labels"
+    index = {label: k for k, label in enumerate(known)} | {None: -1}
+    if unknown := set(labels) - set(index):
         raise ImagesError(
             f"a label is {min(unknown)!r:.80}, and the classes are {', '.join(map(repr, classes))}; "
-            f"give {f'numbers from 0 to {len(classes) - 1}' if numbers else 'classes with all labels'}, "
-            "or labels=False"
+            f"give {wanted}, or labels=False"
         )
-    index |= {None: -1, -1: -1}
     return np.array([index[label] for label in labels], np.int64), classes
 
 
-def check_classes(classes: Sequence[str]) -> tuple[str, ...]:
+def class_names(classes: Sequence[str]) -> tuple[str, ...]:
     """The names of classes, without blanks at their ends. Raises ImagesError unless they are 2 to 36."""
     names = list(classes) if isinstance(classes, list | tuple | np.ndarray) else []  # a set has no order
     # What UTF-8 cannot write, half a surrogate pair, no ledger takes.
@@ -78,8 +69,27 @@ def check_alike(what: str, names: Iterable[str]) -> None:
         raise ImagesError(f"the {what} {alike[0]!r} and {alike[1]!r} look alike; rename one of them")
 
 
-def _whole(label: object) -> object:
-    """A label as pandas means it, which makes 1.0 of 1 where others are missing, and NaN of those."""
-    if not isinstance(label, float):
-        return label
-    return None if label != label else int(label) if label.is_integer() else label
+def _numbered_classes(largest: int) -> tuple[str, ...]:
+    _check_number(largest + 1, f"the largest is {largest}")
+    return tuple(str(k) for k in range(largest + 1))
+
+
+def _check_number(n_classes: int, example: str) -> None:
+    """Raise ImagesError if labels make too few or too many classes."""
+    if not 2 <= n_classes <= MOST_CLASSES:
+        raise ImagesError(
+            f"the labels make {n_classes:,} class{'es' * (n_classes != 1)} ({example}); give 2 to "
+            f"{MOST_CLASSES} as classes, or labels=False if they are no labels"
+        )
+
+
+def _as_class(label: str, classes: Sequence[str] | None) -> str:
+    """The class that a label means, if one is; otherwise the label as it is kept."""
+    return matching(clean(label), classes or ()) or clean(label)
+
+
+def _as_meant(label: object) -> object:
+    """A label, or None for none. pandas makes 1.0 of 1 where others are missing, and NaN of those."""
+    if isinstance(label, float):
+        label = None if label != label else int(label) if label.is_integer() else label
+    return None if label is None or label == -1 else label

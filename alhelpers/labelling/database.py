@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alhelpers.labelling.events import NAMED, LedgerError, check_classes, check_new_classes
-from alhelpers.labelling.schema import FROM_1, SCHEMA, STAMP, check, names_of, version_of
+from alhelpers.labelling.schema import SCHEMA, STAMP, UPGRADES, check, names_of, version_of
 
 BUSY_SECONDS = 5.0
 """How long a locked file is waited for."""
@@ -73,8 +73,9 @@ class Database:
                     self._db.execute("rollback")
                 # Only the first thing that is read and the commit can find the file locked.
                 self._execute_when_free("begin immediate" if write else "begin", "pragma user_version")
-                if self._read_classes() == 1 and write:
-                    self._execute(*FROM_1)
+                version = self._read_classes()
+                if write and version in UPGRADES:
+                    self._execute(*UPGRADES[version])
                     self._read_classes()
                 yield
                 self._execute_when_free("commit")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import NamedTuple
 
 from alhelpers.errors import UserError
+from alhelpers.labelling.classes import MOST_CLASSES
 from alhelpers.labelling.names import clean, twins
 
 WAITING = -2
@@ -85,10 +86,11 @@ def check_classes(classes: Sequence[str]) -> None:
     """Raise LedgerError unless these are 2 to 36 different names."""
     if not len(classes):
         raise LedgerError(
-            "no classes are known; name 2 to 36 of them, or sort the images into a sub-folder for each"
+            f"no classes are known; name 2 to {MOST_CLASSES} of them, or sort the images into a sub-folder "
+            "for each"
         )
-    if isinstance(classes, str) or not 2 <= len(classes) <= 36:
-        raise LedgerError(f"the classes are {classes!r}; give a list of 2 to 36 names")
+    if isinstance(classes, str) or not 2 <= len(classes) <= MOST_CLASSES:
+        raise LedgerError(f"the classes are {classes!r}; give a list of 2 to {MOST_CLASSES} names")
     for k, name in enumerate(classes):
         check_name(f"class {k}", name)
         if name in classes[:k]:

@@ -16,11 +16,10 @@ from alhelpers.labelling.events import (
     Event,
     LedgerError,
     check_digest,
-    utc_text,
 )
 from alhelpers.labelling.names import clean, matching
 from alhelpers.labelling.record import Record
-from alhelpers.labelling.tables import read_table, write_table
+from alhelpers.labelling.tables import read_table, table_as_bytes, write_bytes, write_table
 
 if TYPE_CHECKING:
     from alhelpers.labelling.images import Images
@@ -32,34 +31,44 @@ IMAGE_COLUMNS = ("image", "sha256", "digest", "file_name", "filename", "file", "
 """What other programs call the column that says which image; the first that there is counts."""
 
 
+class TakenError(LedgerError):
+    """A file is there that an export would not replace."""
+
+
 def export_events(
     path: Path,
     columns: tuple[str, ...],
     events: Iterable[Event],
     names: "Images | Mapping[str, str] | None",
-    known: Iterable[Event],
     record: Record,
 ) -> None:
     """Write events to a file, a row for each and for each name of its image.
 
-    Raises LedgerError if the file cannot be written, or is there and says anything that is not among the
-    `known` events of the ledger, so is no earlier export.
+    Raises LedgerError if the file cannot be written; TakenError if it is there and is not, byte for byte, an
+    earlier export: somebody may have worked on it.
     """
-    if os.path.lexists(path):
-        if path.exists() and path.samefile(record.file):
-            raise LedgerError(f"{path} is the ledger itself; give another file name")
-        if not _is_own(path, known, record):
-            raise LedgerError(
-                f"{path} is there already and is no earlier export of {record.file.name} as it was written; "
-                "give another file name, or move it away"
-            )
     called = _names(names)
     rows = [
         event._asdict() | {"labeller": event.who, "name": name}
         for event in events
         for name in called.get(event.image, [None])
     ]
-    write_table(path, columns, rows)
+    content = table_as_bytes(path, columns, rows)
+    there = os.path.lexists(path)
+    if there and path.exists() and path.samefile(record.file):
+        raise LedgerError(f"{path} is the ledger itself; give another file name")
+    try:
+        with record.transaction(write=True):
+            if there and not record.has_exported(_content(path)):
+                raise TakenError(
+                    f"{path} is there already and is no earlier export of {record.file.name} as it was "
+                    "written; give another file name, or move it away"
+                )
+            record.note_export(content)  # before it is there: another tab may export at the same moment
+    except LedgerError:
+        if there:
+            raise  # who may only read the ledger still gets a new file
+    write_bytes(path, content)
 
 
 def import_rows(
@@ -187,18 +196,12 @@ def _pairs(names: "Images | Mapping[str, str] | None") -> Iterator[tuple[str, st
     return iter((names or {}).items())
 
 
-def _is_own(path: Path, known: Iterable[Event], record: Record) -> bool:
-    """Whether a file says nothing but what a ledger has, and so can be written anew."""
+def _content(path: Path) -> bytes:
+    """What is in a file; nothing if it cannot be read."""
     try:
-        header, rows = read_table(path)
-        if tuple(header) not in (ANSWER, EVENT):
-            return False
-        for row in rows:  # a class may have had another name then
-            row["label"] = record.today(row["label"])
-        said = {(row["image"], row["labeller"], utc_text(row["when"]), row["label"]) for row in rows}
-    except LedgerError:
-        return False
-    return said <= {(event.image, event.who, event.when, event.label) for event in known}
+        return path.read_bytes()
+    except OSError:
+        return b""
 
 
 def export_predictions(path: Path, images: "Images", classes: Sequence[str], proba: np.ndarray) -> None:

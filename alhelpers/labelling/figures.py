@@ -3,6 +3,7 @@
 import numpy as np
 from matplotlib.ticker import PercentFormatter
 
+from alhelpers.labelling.monitor import THRESHOLD
 from alhelpers.plots import BLUE, GREY, ORANGE, Picture, matplotlib_defaults, without_box
 
 
@@ -11,7 +12,6 @@ def settling(
     n_labels: np.ndarray,
     accuracy: tuple[np.ndarray, np.ndarray, np.ndarray],
     kappa: np.ndarray,
-    threshold: float = 0.99,
 ) -> Picture:
     """Accuracy with its interval (above), and kappa between successive models (below). Notebook 12.
 
@@ -30,6 +30,6 @@ def settling(
     top.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     known = np.isfinite(kappa)
     bottom.plot(n_labels[known], kappa[known], color=ORANGE, marker="o", ms=3)
-    bottom.axhline(threshold, color=GREY, lw=1, ls=":")
+    bottom.axhline(THRESHOLD, color=GREY, lw=1, ls=":")
     bottom.set(xlabel="labels given", ylabel="kappa to the\nmodel before", ylim=(None, 1.02))
     return without_box(figure)

@@ -31,53 +31,83 @@ SPLIT = re.compile(
 """What people call the parts of a data set."""
 
 
-def find_images(folder: Path, follow_links: bool) -> Found:
-    """All image files in a folder and below. Raises ImagesError if there is none."""
-    root = os.path.abspath(folder)  # pictures are wanted later, perhaps after a change of folder
-    home = os.path.realpath(root)
-    paths, unreadable, seen, others, out, hidden = [], [], {home}, Counter(), [], 0
+class _Search:
+    """A walk through a folder, and what it comes across."""
 
-    def leads_out(path: str) -> bool:
+    def __init__(self, folder: Path, follow_links: bool) -> None:
+        self.root = os.path.abspath(folder)  # pictures are wanted later, perhaps after a change of folder
+        self.follow_links, self.home = follow_links, os.path.realpath(self.root)
+        self.entered = {self.home}
+        self.images: list[str] = []
+        self.unreadable: list[OSError] = []
+        self.links_out: list[str] = []
+        self.others: Counter[str] = Counter()  # by ending
+        self.n_hidden = 0
+        for here, folders, files in os.walk(self.root, onerror=self.unreadable.append, followlinks=True):
+            for name in files:
+                self._take(name, os.path.join(here, name))
+            folders[:] = [name for name in sorted(folders) if self._enters(name, os.path.join(here, name))]
+
+    def _take(self, name: str, path: str) -> None:
+        """Note what a file is."""
+        if name.startswith("."):
+            self.n_hidden += _is_image(name)
+        elif not _is_image(name):
+            self.others[_as_text(os.path.splitext(name)[1].lower()) or "without an ending"] += 1
+        elif not self._leads_out(path):
+            self.images.append(path)
+
+    def _enters(self, name: str, path: str) -> bool:
+        """Whether what is in a sub-folder counts, too."""
+        if name.startswith(".") or self._leads_out(path):
+            return False
+        if _is_image(name):
+            self.images.append(path)  # to be named as no file
+            return False
         real = os.path.realpath(path)
-        is_out = not (follow_links or Path(real).is_relative_to(home)) and os.path.lexists(real)
-        out.extend([_name_below(path, root)] * is_out)
+        if real in self.entered:
+            return False  # links can lead in a circle
+        self.entered.add(real)
+        return True
+
+    def _leads_out(self, path: str) -> bool:
+        """Whether this is a link out of the folder that is not followed."""
+        if self.follow_links or not os.path.islink(path):
+            return False
+        real = os.path.realpath(path)
+        is_out = not Path(real).is_relative_to(self.home) and os.path.lexists(real)
+        self.links_out += [self.name(path)] * is_out
         return is_out
 
-    for here, folders, files in os.walk(root, onerror=unreadable.append, followlinks=True):
-        for name in files:
-            path = os.path.join(here, name)
-            if name.startswith("."):
-                hidden += name.lower().endswith(EXTENSIONS)
-            elif not name.lower().endswith(EXTENSIONS):
-                others[_as_text(os.path.splitext(name)[1].lower()) or "without an ending"] += 1
-            elif not (os.path.islink(path) and leads_out(path)):
-                paths.append(path)
-        below = []
-        for name in sorted(folders):
-            path = os.path.join(here, name)
-            if name.startswith(".") or (os.path.islink(path) and leads_out(path)):
-                continue
-            real = os.path.realpath(path)
-            if name.lower().endswith(EXTENSIONS):
-                paths.append(path)  # to be named as no file
-            elif real not in seen:  # links can lead in a circle
-                below.append(name)
-                seen.add(real)
-        folders[:] = below
-    notes = [f"not read: {_counted(others)}"] * bool(others)
-    notes += [f"not read: {hidden:,} hidden, with a dot before the name"] * bool(hidden)
-    if out:
-        notes.append(f"not followed: {counted(out, 'link')} out of the folder; follow_links=True does")
-    named = sorted((_name_below(path, root), path) for path in paths)
-    broken = sorted((_name_below(problem.filename, root), reason(problem)) for problem in unreadable)
-    if not named:
-        what = f"; {'; '.join(notes)}" if notes else ""
-        if broken:
-            what = f"; {broken[0][0]!r} cannot be read: {broken[0][1]}"
+    def name(self, path: str) -> str:
+        """The path below the folder, the same on every system."""
+        return _as_text(Path(path).relative_to(self.root).as_posix())
+
+    def notes(self) -> list[str]:
+        """What was passed over."""
+        notes = []
+        if self.others:
+            notes.append(f"not read: {_counted(self.others)}")
+        if self.n_hidden:
+            notes.append(f"not read: {self.n_hidden:,} hidden, with a dot before the name")
+        if self.links_out:
+            links = counted(self.links_out, "link")
+            notes.append(f"not followed: {links} out of the folder; follow_links=True does")
+        return notes
+
+
+def find_images(folder: Path, follow_links: bool) -> Found:
+    """All image files in a folder and below. Raises ImagesError if there is none."""
+    search = _Search(folder, follow_links)
+    files = sorted((search.name(path), path) for path in search.images)
+    broken = sorted((search.name(problem.filename), reason(problem)) for problem in search.unreadable)
+    if not files:
+        why = [f"{broken[0][0]!r} cannot be read: {broken[0][1]}"] if broken else search.notes()
         raise ImagesError(
-            f"{str(folder)!r} holds no image file ({', '.join(EXTENSIONS)}){what}; give another folder"
+            "; ".join([f"{str(folder)!r} holds no image file ({', '.join(EXTENSIONS)})", *why])
+            + "; give another folder"
         )
-    return Found(named, broken, notes)
+    return Found(files, broken, search.notes())
 
 
 def labels_of(
@@ -141,9 +171,8 @@ def _counted(others: Counter[str]) -> str:
     return ", ".join(shown) + f" and {rest:,} others" * bool(rest)
 
 
-def _name_below(path: str, root: str) -> str:
-    """The path below root, the same on every system."""
-    return _as_text(Path(path).relative_to(root).as_posix())
+def _is_image(name: str) -> bool:
+    return name.lower().endswith(EXTENSIONS)
 
 
 def _as_text(name: str) -> str:

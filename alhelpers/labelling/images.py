@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from alhelpers.data import check_images
-from alhelpers.labelling.classes import ImagesError, check_classes, labels_as_numbers
+from alhelpers.labelling.classes import ImagesError, class_names, labels_as_numbers
 from alhelpers.labelling.folder import Found, counted, find_images, labels_of, listed, some
 from alhelpers.labelling.pictures import fit_into_frame, is_narrow, read_picture, reason, without_warnings
 from alhelpers.progress import progress
@@ -117,8 +117,8 @@ class Images:
         parts.append([i for indices in equal.values() for i in indices])
         return tuple(self.take(part) for part in parts)
 
-    def picture(self, i: int) -> bytes:
-        """Image i for the screen: the original, upright, reduced to 2,048 pixels a side if larger.
+    def picture(self, i: int, side: int = SCREEN_SIDE) -> bytes:
+        """Image i for the screen: the original, upright, reduced to so many pixels a side if larger.
 
         PNG up to 512 pixels a side, JPEG beyond that: a large PNG takes half a second to write. If the file
         has gone or changed since it was loaded, what the model sees.
@@ -127,12 +127,12 @@ class Images:
         if isinstance(original, str):
             picture, digest = None, None
             with without_warnings(), contextlib.suppress(Exception):  # see load_images on Exception
-                picture, digest, _ = read_picture(original, SCREEN_SIDE, self.stretch)
+                picture, digest, _ = read_picture(original, side, self.stretch)
             if digest != self.digests[i]:
                 picture = Image.fromarray(self.x[i])
         else:
             picture = Image.fromarray(original)
-        picture.thumbnail((SCREEN_SIDE, SCREEN_SIDE), Image.Resampling.LANCZOS)
+        picture.thumbnail((side, side), Image.Resampling.LANCZOS)
         picture.info.clear()  # a printer's colour profile does not fit what is RGB by now
         file = io.BytesIO()
         exact = max(picture.size) <= EXACT_SIDE
@@ -205,7 +205,7 @@ def load_images(
     frame = None if size is None else _check_size(size)
     if isinstance(classes, str):
         classes = [name.strip() for name in classes.split(",") if name.strip()] or None
-    classes = None if classes is None else check_classes(classes)
+    classes = None if classes is None else class_names(classes)
     if not isinstance(source, str | os.PathLike):
         return _from_array(np.asarray(source), frame, colour, labels, classes)
     path = Path(os.path.expanduser(source))

@@ -10,6 +10,9 @@ from alhelpers.errors import UserError
 from alhelpers.intervals import Interval, proportion
 from alhelpers.stopping import changed, is_stable, next_gain
 
+THRESHOLD, WINDOW = 0.99, 3
+"""When answers have settled, see `is_stable`."""
+
 
 class MonitorError(UserError):
     """What a monitor cannot judge by."""
@@ -41,27 +44,17 @@ class Monitor:
     ----------
     y_check : the labels of the check set, integers of shape (n,), as a person gave them
     classes : names of the classes that the model tells apart; by default the numbers from 0 to the largest
-    threshold, window : as in `is_stable`
 
-    `rows` holds a `Round` for each call of `add`. Raises MonitorError if the check set is empty, ValueError
-    if `window` is less than 1.
+    `rows` holds a `Round` for each call of `add`. Raises MonitorError if the check set is empty.
     """
 
-    def __init__(
-        self,
-        y_check: np.ndarray,
-        classes: Sequence[str] | None = None,
-        threshold: float = 0.99,
-        window: int = 3,
-    ) -> None:
-        self._y_check, self._threshold, self._window = np.array(y_check, int), threshold, window
+    def __init__(self, y_check: np.ndarray, classes: Sequence[str] | None = None) -> None:
+        self._y_check = np.array(y_check, int)
         if not (self._y_check >= 0).any():
             raise MonitorError(
                 "the check set has no label, so nothing can judge the model; undo an answer and label that "
                 "image, or set a larger n_check"
             )
-        if window < 1:
-            raise ValueError(f"window is {window!r}; give a whole number from 1 up")
         self._classes = tuple(range(self._y_check.max() + 1) if classes is None else classes)
         self._of_check = np.bincount(self._y_check[self._y_check >= 0], minlength=len(self._classes))
         self._answers: np.ndarray | None = None
@@ -118,7 +111,7 @@ class Monitor:
 
     @property
     def _is_still(self) -> bool:
-        return is_stable([row.kappa for row in self.rows], self._threshold, self._window)
+        return is_stable([row.kappa for row in self.rows], THRESHOLD, WINDOW)
 
     @property
     def _is_skewed(self) -> bool:
@@ -150,7 +143,7 @@ class Monitor:
         if doubts := self.doubts:
             line += f"; {'; '.join(doubts)}" + (", so nothing is settled" if self._is_still else "")
         elif self._is_still:
-            line += f"; settled: mean kappa of {self._window} rounds at least {self._threshold:g}"
+            line += f"; settled: mean kappa of {WINDOW} rounds at least {THRESHOLD:g}"
         return line
 
     def __repr__(self) -> str:

@@ -125,21 +125,12 @@ class PoolOracle:
         """
         learner, answered = self.learner, self.oracle.answered()
         events = [answered.get(self.images.digests[i]) for i in learner.unlabeled]
-        rounds = np.array([-1 if event is None else event.round for event in events])
-        has_label = np.array([event is not None and event.label is not None for event in events], bool)
-        imported = np.array([event is not None and event.action == IMPORT for event in events], bool)
-        chosen = has_label & (imported | (rounds == 0))
-        if not chosen.any():
-            # What this loop asks now, and nothing else, has answers of this round; all of it, if it went on.
-            here, n_asked = len(learner.history) + 1, n
-            while n_asked < len(events) and all(events[:n_asked]) and not has_label[:n_asked].any():
-                n_asked += n  # nobody could tell any: the next ones are asked about before there is a fit
-            asked = np.arange(len(rounds)) < n_asked
-            half = np.count_nonzero(rounds[asked] == here) < np.count_nonzero(asked) / 2
-            if (rounds[~asked] == here).any() or ((rounds > here).any() and half):
-                chosen = has_label
-        learner.ask_first(np.flatnonzero(chosen))
-        return int(np.count_nonzero(chosen))
+        labelled = [i for i, event in enumerate(events) if event and event.label is not None]
+        chosen = [i for i in labelled if events[i].action == IMPORT or events[i].round == 0]
+        if not chosen and not _has_asked_before(events, n, len(learner.history) + 1):
+            chosen = labelled
+        learner.ask_first(np.array(chosen, np.int64))
+        return len(chosen)
 
     def for_learner(self, learner: "ActiveLearner") -> "PoolOracle":
         """The same for another learner on this pool: its questions carry its own round and guess."""
@@ -151,6 +142,23 @@ class PoolOracle:
         return Batch(self.images.take(queried), len(learner.history) + 1, guess)
 
 
+def _has_asked_before(events: list[Event | None], n: int, this_round: int) -> bool:
+    """Whether the answers of this round and later ones are to what this very loop asks, n at a time.
+
+    `events` are the answers to the images that are left, None where there is none, in the order of asking.
+    """
+    n_asked = n
+    while n_asked < len(events) and all(event and event.label is None for event in events[:n_asked]):
+        n_asked += n  # nobody could tell any: the next ones are asked about before there is a fit
+    rounds = [event.round if event else 0 for event in events]
+    now, not_now = rounds[:n_asked], rounds[n_asked:]
+    if this_round in not_now:
+        return False  # another loop has asked about other images
+    went_on = max(rounds, default=0) > this_round
+    # It goes on when it has all answers; some may have been taken back since.
+    return not went_on or now.count(this_round) >= len(now) / 2
+
+
 class SimulatedPerson(LedgerOracle):
     """Answers with the known labels, but errs at a stated rate: any other class then, each as likely.
 
@@ -158,10 +166,13 @@ class SimulatedPerson(LedgerOracle):
     ----------
     error_rate : share of the answers that are wrong, 0 to 1
     seed : decides which, image by image, so the order of the questions does not matter
-    seconds_per_label : what the ledger says an answer took
+
+    The ledger says of each answer that it took two seconds.
 
     Raises OracleError if the error rate is no share, or, when asked, if an image has no known label.
     """
+
+    MILLISECONDS = 2000
 
     def __init__(
         self,
@@ -170,12 +181,11 @@ class SimulatedPerson(LedgerOracle):
         seed: int = 0,
         labeller: str = "simulated person",
         again: bool = False,
-        seconds_per_label: float = 2.0,
     ) -> None:
         super().__init__(ledger, labeller, again)
         if not 0 <= error_rate <= 1:
             raise OracleError(f"error_rate is {error_rate!r}; give a share from 0 to 1")
-        self.error_rate, self.seed, self.seconds_per_label = error_rate, seed, seconds_per_label
+        self.error_rate, self.seed = error_rate, seed
 
     def _ask(self, batch: Batch) -> None:
         images, look, classes = batch.images, self._look_at(batch), self.ledger.classes
@@ -189,4 +199,4 @@ class SimulatedPerson(LedgerOracle):
             rng = np.random.default_rng([self.seed, int(digest[:16], 16)])
             wrong = rng.random() < self.error_rate
             label = (known + rng.integers(1, len(classes))) % len(classes) if wrong else known
-            self.ledger.record(look, digest, LABEL, classes[label], int(1000 * self.seconds_per_label))
+            self.ledger.record(look, digest, LABEL, classes[label], self.MILLISECONDS)

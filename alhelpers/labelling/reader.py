@@ -116,8 +116,8 @@ class LedgerReader:
         bytes; a mapping gives one name by digest. The file appears whole or not at all.
 
         In a .csv file an apostrophe stands before text that a spreadsheet would run; `import_labels` takes it
-        away again. Raises LedgerError if there is a file with that name, unless it says nothing that this
-        ledger does not know, as an earlier export of it.
+        away again. Raises LedgerError if there is a file with that name, unless it is, byte for byte, an
+        earlier export of this ledger.
         """
         self._export(Path(path), ANSWER, self.standing(), names)
 
@@ -170,4 +170,4 @@ class LedgerReader:
         events: list[Event],
         names: "Images | Mapping[str, str] | None",
     ) -> None:
-        export_events(path, columns, events, names, self.events(), self._record)
+        export_events(path, columns, events, names, self._record)

@@ -1,9 +1,10 @@
 """The record: what people do about images, in one SQLite file, on disk before the next image shows.
 
 The table `event` is the record, to which rows are only ever added; what follows from it is worked out in
-`answers.py`. The table `claim` says which image is before whom just now.
+`answers.py`. The table `claim` says which image is before whom just now, `export` what was written to files.
 """
 
+import hashlib
 import time
 from collections.abc import Collection, Iterable, Iterator
 
@@ -106,6 +107,18 @@ class Record(Database):
         """Whether anything was ever recorded about one of these images."""
         images = set(images)
         return any(image in images for (image,) in self._db.execute("select image from event"))
+
+    # What was written to tables
+
+    def note_export(self, content: bytes) -> None:
+        """Remember that a file with this content is the ledger's own."""
+        digest = hashlib.sha256(content).hexdigest()
+        self._db.execute("insert or ignore into export values (?)", (digest,))
+
+    def has_exported(self, content: bytes) -> bool:
+        """Whether a file with this content is the ledger's own, as it was written."""
+        digest = hashlib.sha256(content).hexdigest()
+        return self._db.execute("select 1 from export where digest = ?", (digest,)).fetchone() is not None
 
     # Who has which image just now
 

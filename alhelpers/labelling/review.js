@@ -2,13 +2,17 @@
 // set as text and never as HTML: file and class names are other people's.
 
 const PAGE = 48; // images a group shows until more are asked for
+const FEW = 6; // pictures that are asked for at a time: the kernel makes them before it answers anything else
 const PATIENCE = 10000; // ms without an answer from the kernel until the person is told
+const NO_ANSWER = "The kernel does not answer. What was corrected before is kept; run the notebook's cells again.";
 
 function render({ model, el }) {
   const view = `${Date.now()}-${Math.random()}`;
   const urls = new Map(); // pictures by digest
   const lengths = new Map(); // how many images a heading shows
   let groups = [], chosen = null, patience;
+  let unanswered = 0; // messages to the kernel
+  let wanted = [], coming = []; // pictures that are still to be asked for, and those on their way
 
   const root = make("div", "al-label al-review", "", {
     role: "group", "aria-label": "Review labels", "data-lm-suppress-shortcuts": "true",
@@ -21,8 +25,8 @@ function render({ model, el }) {
   el.append(root);
 
   function send(content) {
-    clearTimeout(patience);
-    patience = setTimeout(reportNoAnswer, PATIENCE);
+    unanswered += 1;
+    beginToWait();
     try {
       model.send({ view, ...content });
     } catch {
@@ -30,9 +34,20 @@ function render({ model, el }) {
     }
   }
 
+  function beginToWait() {
+    clearTimeout(patience);
+    if (unanswered) patience = setTimeout(reportNoAnswer, PATIENCE);
+  }
+
   function reportNoAnswer() {
     clearTimeout(patience);
-    say("The kernel does not answer. What was corrected before is kept; run the notebook's cells again.", true);
+    say(NO_ANSWER, true);
+  }
+
+  function askForPictures() {
+    if (coming.length || !wanted.length) return;
+    coming = wanted.splice(0, FEW);
+    send({ kind: "pictures", images: coming });
   }
 
   function say(text, bad = false) {
@@ -73,7 +88,7 @@ function render({ model, el }) {
   }
 
   function showGrid() {
-    const wanted = [];
+    wanted = [];
     grid.replaceChildren(...groups.map(({ heading, images }) => {
       const group = make("section", "al-group", "", { "aria-label": heading });
       const length = lengths.get(heading) ?? PAGE;
@@ -83,7 +98,7 @@ function render({ model, el }) {
         node.dataset.image = tile.image;
         const picture = make("img", "al-thumb", "", { alt: tile.name });
         if (urls.has(tile.image)) picture.src = urls.get(tile.image);
-        else wanted.push(tile.image);
+        else if (!coming.includes(tile.image)) wanted.push(tile.image);
         node.append(picture, ...tile.said.map((text) => make("span", "al-said", text)));
         node.title = tile.name;
         return node;
@@ -98,19 +113,25 @@ function render({ model, el }) {
       }
       return group;
     }));
-    for (let i = 0; i < wanted.length; i += PAGE) send({ kind: "pictures", images: wanted.slice(i, i + PAGE) });
+    askForPictures();
   }
 
   function receive(content, buffers) {
     if (content.to !== view) return;
-    clearTimeout(patience);
+    unanswered = Math.max(0, unanswered - 1);
+    beginToWait();
+    if (trouble.textContent === NO_ANSWER) say("");
     const large = content.kind === "large" ? "large " : "";
     content.sent.forEach((digest, i) => urls.set(large + digest, URL.createObjectURL(new Blob([buffers[i]]))));
-    if (content.kind === "trouble") say(content.note, true);
-    else if (content.kind === "large") showBar();
+    if (content.kind === "trouble") {
+      coming = [];
+      say(content.note, true);
+    } else if (content.kind === "large") showBar();
     else if (content.kind === "pictures") {
       for (const node of grid.querySelectorAll(".al-tile"))
         if (content.sent.includes(node.dataset.image)) node.firstChild.src = urls.get(node.dataset.image);
+      coming = [];
+      askForPictures();
     } else {
       groups = content.groups;
       say(content.note);

@@ -2,11 +2,9 @@
 
 import threading
 from collections.abc import Mapping, Sequence
-from io import BytesIO
 from typing import TYPE_CHECKING
 
 import numpy as np
-from PIL import Image
 
 from alhelpers.errors import UserError
 from alhelpers.labelling.events import CORRECT, Event, Look
@@ -16,8 +14,8 @@ from alhelpers.labelling.widget import View, program
 if TYPE_CHECKING:
     from alhelpers.labelling.images import Images
 
-SIDE, PAGE = 160, 48
-"""Pixels a side of an image in the grid, and how many are sent at a time."""
+SIDE = 160
+"""Pixels a side of an image in the grid."""
 
 
 class ReviewWidget(View):
@@ -118,8 +116,9 @@ class Review:
         if list(self.ledger.classes) != self.widget.classes:
             self.widget.classes = list(self.ledger.classes)
         if kind == "pictures":
-            asked = [image for image in message["images"] if image in self._where][:PAGE]
-            self.widget.tell(view, "pictures", {image: self._thumbnail(image) for image in asked})
+            asked = [image for image in message["images"] if image in self._where]
+            small = {image: self._images.picture(self._where[image], SIDE) for image in asked}
+            self.widget.tell(view, "pictures", small)
             return
         if kind == "large":
             image = message["image"]
@@ -139,10 +138,3 @@ class Review:
     def _name(self, image: str | None) -> str:
         where = self._where.get(image)
         return "an image" if where is None else self._images.names[where].rsplit("/", 1)[-1]
-
-    def _thumbnail(self, image: str) -> bytes:
-        with Image.open(BytesIO(self._images.picture(self._where[image]))) as picture:
-            picture.thumbnail((SIDE, SIDE))
-            file = BytesIO()
-            picture.save(file, "PNG")
-        return file.getvalue()

@@ -6,7 +6,7 @@ from pathlib import Path
 from alhelpers.labelling.events import LedgerError
 from alhelpers.labelling.trust import check_schema
 
-APPLICATION, VERSION = int.from_bytes(b"aLbl"), 2
+APPLICATION, VERSION = int.from_bytes(b"aLbl"), 3
 EVENT = """create table event (
         id integer primary key, image text not null, action text not null, label text references class (name),
         who text not null, "when" text not null, round integer not null, milliseconds integer,
@@ -31,9 +31,11 @@ OTHERS = (
     "create trigger event_stays before delete on event begin select raise(abort, 'events never go'); end",
     "create table claim (viewer text primary key, image text, who text, until real)",
 )
-SCHEMA = CLASS, EVENT, *OTHERS
+# The SHA-256 of every table that was written: one that is not among them, somebody may have worked on.
+EXPORT = "create table export (digest text primary key)"
+SCHEMA = CLASS, EVENT, *OTHERS, EXPORT
+SCHEMAS = {1: (CLASS_1, EVENT_1, *OTHERS), 2: (CLASS, EVENT, *OTHERS), VERSION: SCHEMA}
 STAMP = f"pragma application_id = {APPLICATION}", f"pragma user_version = {VERSION}"
-# For an earlier version's file, before anything is written to it.
 FROM_1 = (
     "drop trigger event_kept",
     "drop trigger event_stays",
@@ -47,6 +49,8 @@ FROM_1 = (
     "drop table class_1",
     *STAMP,
 )
+UPGRADES = {1: FROM_1, 2: (EXPORT, *STAMP)}
+"""For an earlier version's file, before anything is written to it."""
 
 
 def version_of(db: sqlite3.Connection, file: Path) -> int:
@@ -55,7 +59,7 @@ def version_of(db: sqlite3.Connection, file: Path) -> int:
     application, version, tables = (db.execute(query).fetchone()[0] for query in queries)
     if tables and application != APPLICATION:
         raise LedgerError(f"{file} is another program's SQLite file; give another file name")
-    if tables and version not in (1, VERSION):
+    if tables and version not in SCHEMAS:
         raise LedgerError(
             f"{file} is a ledger of version {version} and this alhelpers writes {VERSION}; "
             "use the alhelpers that made it"
@@ -65,7 +69,7 @@ def version_of(db: sqlite3.Connection, file: Path) -> int:
 
 def check(db: sqlite3.Connection, version: int, file: Path) -> None:
     """Raise LedgerError unless a file has the tables and triggers of this version, and every event."""
-    check_schema(db, SCHEMA if version == VERSION else (CLASS_1, EVENT_1, *OTHERS), file)
+    check_schema(db, SCHEMAS[version], file)
 
 
 def names_of(db: sqlite3.Connection) -> tuple[tuple[str, ...], dict[str, int]]:

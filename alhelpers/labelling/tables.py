@@ -8,7 +8,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from alhelpers.files import draft_of
+from alhelpers.files import atomic_write
 from alhelpers.labelling.events import LedgerError
 
 # What a spreadsheet takes for a formula, and where: at the beginning of a cell, which may be within ours,
@@ -34,31 +34,40 @@ def unquoted(text: str) -> str:
 
 
 def write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Write rows to a .csv or .parquet file, whole or not at all.
+    """Write rows to a .csv or .parquet file, whole or not at all. Raises LedgerError if it cannot be."""
+    write_bytes(path, table_as_bytes(path, columns, rows))
 
-    In a .csv file text that a spreadsheet would run begins with an apostrophe. Raises LedgerError if it
-    cannot be written.
-    """
-    pyarrow = _pyarrow(path)
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a table as a file, whole or not at all. Raises LedgerError if it cannot be written."""
     try:
-        with draft_of(path) as draft:
-            if pyarrow:
-                types = dict.fromkeys(("id", "round", "milliseconds", "undoes"), pyarrow.int64())
-                types |= {"when": pyarrow.timestamp("ms", "UTC"), "confidence": pyarrow.float64()}
-                schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in columns])
-                if "when" in columns:
-                    rows = [row | {"when": datetime.fromisoformat(row["when"])} for row in rows]
-                pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), draft)
-            else:
-                with draft.open("w", newline="", encoding="utf-8") as file:
-                    table = csv.writer(file)
-                    table.writerow(columns)
-                    for row in rows:
-                        cells = (row[name] for name in columns)
-                        table.writerow([quoted(cell) if isinstance(cell, str) else cell for cell in cells])
+        atomic_write(path, content)
     except OSError as problem:
         reason = problem.strerror or problem
         raise LedgerError(f"cannot write {path}: {reason}; give another place, the ledger is safe") from None
+
+
+def table_as_bytes(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> bytes:
+    """The content of a .csv or .parquet file of that name with these rows.
+
+    In a .csv file text that a spreadsheet would run begins with an apostrophe.
+    """
+    if pyarrow := _pyarrow(path):
+        types = dict.fromkeys(("id", "round", "milliseconds", "undoes"), pyarrow.int64())
+        types |= {"when": pyarrow.timestamp("ms", "UTC"), "confidence": pyarrow.float64()}
+        schema = pyarrow.schema([(name, types.get(name, pyarrow.string())) for name in columns])
+        if "when" in columns:
+            rows = [row | {"when": datetime.fromisoformat(row["when"])} for row in rows]
+        file = io.BytesIO()
+        pyarrow.parquet.write_table(pyarrow.Table.from_pylist(rows, schema), file)
+        return file.getvalue()
+    text = io.StringIO(newline="")
+    table = csv.writer(text)
+    table.writerow(columns)
+    for row in rows:
+        cells = (row[name] for name in columns)
+        table.writerow([quoted(cell) if isinstance(cell, str) else cell for cell in cells])
+    return text.getvalue().encode()
 
 
 def read_table(path: Path) -> tuple[list[str], list[dict[str, Any]]]:

@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
@@ -19,6 +20,7 @@ import traitlets
 
 from alhelpers.errors import UserError
 from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, Look
+from alhelpers.labelling.exchange import TakenError
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, Loop, OracleError, RestingLoop
 from alhelpers.labelling.oracle import LedgerOracle
@@ -321,16 +323,27 @@ class Tab:
 
     def stop(self) -> None:
         """End the loop and write the labels to a file beside the ledger."""
-        labeler, file = self.labeler, self.ledger.file.with_suffix(".csv")
-        self.ledger.export(file, labeler._images)
+        labeler, (file, kept) = self.labeler, self.export()
         if labeler._loop:
             labeler._loop.stop()
         n = sum(n for name, n in self.ledger.counts().items() if name is not None)
+        also = f" ({kept.name} was changed, or is another program's, and stays as it is)" if kept else ""
         labeler._ask_nothing(
-            f"Stopped: {file.name}, beside the notebook's ledger, has {n:,} labels. Now run the cells below; "
-            "to go on labelling, run this cell again."
+            f"Stopped: {file.name}, beside the notebook's ledger, has {n:,} labels{also}. Now run the cells "
+            "below; to go on labelling, run this cell again."
         )
         self.tell("show", image=None, name="", next=[], progress="", note="")
+
+    def export(self) -> tuple[Path, Path | None]:
+        """Write the labels to the first name that may be written; return it, and the first that may not."""
+        first = file = self.ledger.file.with_suffix(".csv")
+        for number in count(2):
+            try:
+                self.ledger.export(file, self.labeler._images)
+            except TakenError:
+                file = first.with_stem(f"{first.stem} {number}")
+            else:
+                return file, None if file == first else first
 
     def name_class(self, number: int, name: str) -> None:
         """Give a class another name, or add one."""

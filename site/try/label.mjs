@@ -30,7 +30,7 @@ export function setUpLabel() {
     const seed = Math.round(Number($("seed").value));
     set({ seed: Math.min(Math.max(seed || 1, 1), 9999) });
   };
-  $("keep").onchange = () => save();
+  $("keep").onchange = () => ($("keep").checked ? save() : forget());
   onChange(showSettings, { answers: true });
 }
 
@@ -59,14 +59,19 @@ export async function readyToLabel() {
   else showOutcome({ focus: false });
 }
 
-/** Keep everything in this browser if the reader has asked for it. */
+/** Keep everything in this browser if the reader has asked for it. If not, another tab may be keeping something. */
 export function save() {
-  const { settings, answers, picked } = app;
-  const asked = $("keep").checked;
-  const { seed, query, batch } = settings;
-  const what = asked ? { settings: { seed, query, batch }, answers, picked, name: $("name").value } : null;
-  const could = keep(storage, what);
-  $("keep-said").textContent = asked ? t(could ? "kept" : "keep_failed") : "";
+  if (!$("keep").checked) return;
+  const { settings: { seed, query, batch }, answers, picked } = app;
+  const could = keep(storage, { settings: { seed, query, batch }, answers, picked, name: $("name").value });
+  $("keep-said").textContent = t(could ? "kept" : "keep_failed");
+}
+
+/** Keep nothing in this browser any more. */
+export function forget() {
+  $("keep").checked = false;
+  $("keep-said").textContent = "";
+  keep(storage, null);
 }
 
 function showSettings() {

@@ -6,7 +6,7 @@ import { setUpDeal } from "./deal.mjs";
 import { $, show, t } from "./dom.mjs";
 import { setUpIdea } from "./idea.mjs";
 import { saveFile, start } from "./jobs.mjs";
-import { readyToLabel, save, setUpLabel, takeUpKept } from "./label.mjs";
+import { forget, readyToLabel, save, setUpLabel, takeUpKept } from "./label.mjs";
 import { toCsv, writeFragment } from "./state.mjs";
 
 function setUpTake() {
@@ -27,8 +27,7 @@ function setUpTake() {
   };
   $("print").onclick = () => print();
   $("clear").onclick = () => {
-    $("keep").checked = false;
-    save();
+    forget();
     $("take-said").textContent = t("cleared");
   };
   onChange(() => {

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 import yaml
+from packaging.requirements import Requirement
 
 import alhelpers
+from alhelpers.course import machine
 from alhelpers.running.notebooks import NOTEBOOKS
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,7 +45,12 @@ def test_everything_is_tested_on_every_system_and_python_and_the_quick_set_on_a_
     systems = {*matrix["os"], *(one["os"] for one in matrix["include"]), JOBS["windows"]["runs-on"]}
     assert {re.match(r"[a-z]+", name)[0] for name in systems} == {"ubuntu", "macos", "windows"}
     assert any(name.endswith("-arm") for name in systems)
-    assert set(matrix["python"]) == {"3.11", "3.12", "3.13"}
+    linux = {"sys_platform": "linux", "platform_machine": "x86_64"}
+    pythons = [f"{major}.{minor}" for major, minor in machine.PYTHONS]
+    [tensorflow] = [one for one in map(Requirement, PROJECT["dependencies"]) if one.name == "tensorflow-cpu"]
+    assert set(matrix["python"]) == {
+        python for python in pythons if tensorflow.marker.evaluate(linux | {"python_version": python})
+    }, "all with TensorFlow, which the tests need"
     assert {"run": "python tutorial.py test"} in JOBS["all"]["steps"]
     assert JOBS["quick"]["if"] == "github.event_name == 'pull_request'"
     assert {"run": "python tutorial.py test-quick"} in JOBS["quick"]["steps"]

@@ -26,6 +26,7 @@ SWITCHES = [
     "--disable-component-update", "--disable-sync", "--no-first-run",
 ]  # fmt: skip
 WIDTHS = {"desktop": 1280, "phone": 360}
+ONLY_ON_A_PHONE = ("scrollable-region-focusable", "target-size")
 # Measured: 135 kB. An icon font, MathJax or a script framework would each be more than the rest together.
 MOST_STYLE_AND_SCRIPT = 200_000
 MOST_OF_A_PAGE = 800_000  # with its figures; measured: 150 to 540 kB
@@ -254,6 +255,28 @@ ONE_TOKEN_OF_EACH_KIND = """() => {
         seen.add(token.className);
     }
 }"""
+# And half a minute over colours, so it looks at text whose colours and size no page before had. What is
+# behind a text may be its ancestors'.
+IN_NEW_COLOURS = """(seen) => {
+    const known = new Set(seen), behind = new Map([[null, ""]]);
+    const look = (one) => {
+        if (!behind.has(one)) {
+            const {backgroundColor, backgroundImage, opacity} = getComputedStyle(one);
+            const own = `${backgroundColor} ${backgroundImage} ${opacity}`;
+            behind.set(one, look(one.parentElement) + (own === "rgba(0, 0, 0, 0) none 1" ? "" : own));
+        }
+        return behind.get(one);
+    };
+    for (const one of document.body.querySelectorAll("*")) {
+        if (![...one.childNodes].some((part) => part.nodeType === 3 && part.data.trim())) continue;
+        const {color, fontSize, fontWeight, visibility} = getComputedStyle(one);
+        if (visibility !== "visible" || !one.getClientRects().length) continue;
+        const key = [color, fontSize, fontWeight, look(one)].join();
+        if (!known.has(key)) one.dataset.look = "";
+        known.add(key);
+    }
+    return [...known];
+}"""
 
 
 def serious(page, where, options):
@@ -269,14 +292,21 @@ def serious(page, where, options):
     ]
 
 
-def without_colours(page):
-    return serious(page, "html", {"rules": {"color-contrast": {"enabled": False}}})
+def without_colours(page, rules=()):
+    """What axe finds besides colours; only by these rules, if any are given."""
+    without = {"rules": {"color-contrast": {"enabled": False}}}
+    return serious(page, "html", {"runOnly": [*rules]} if rules else without)
 
 
-def colours(page, where):
+def colours(page, seen):
+    """What axe finds in colours that are not among those seen, which these then are."""
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
-        yield from (f"{scheme}, {one}" for one in serious(page, where, {"runOnly": ["color-contrast"]}))
+        n_seen, seen[:] = len(seen), page.evaluate(IN_NEW_COLOURS, seen)
+        if len(seen) > n_seen:
+            found = serious(page, "[data-look]", {"runOnly": ["color-contrast"]})
+            yield from (f"{scheme}, {one}" for one in found)
+        page.evaluate("document.querySelectorAll('[data-look]').forEach((one) => delete one.dataset.look)")
 
 
 # After a frame, in which a page hears of its new size.
@@ -295,7 +325,7 @@ def too_wide(page):
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on this machine, so no page was looked at")
 def test_every_page_in_a_browser(pages, address):
-    trouble = []
+    trouble, kinds, seen = [], set(), []
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
         page = browser.new_page()
@@ -309,14 +339,16 @@ def test_every_page_in_a_browser(pages, address):
         for name in pages:
             page.goto(address + name)
             page.evaluate(ONE_TOKEN_OF_EACH_KIND)
-            for width in WIDTHS.values():
-                page.set_viewport_size({"width": width, "height": 900})
-                trouble += [*too_wide(page), *without_colours(page)]
-            trouble += colours(page, "article")
-        # What is around the article has the same colours on every page, but others on a phone.
-        for width in WIDTHS.values():
-            page.set_viewport_size({"width": width, "height": 900})
-            trouble += colours(page, "html")
+            page.set_viewport_size({"width": WIDTHS["desktop"], "height": 900})
+            trouble += [*too_wide(page), *without_colours(page), *colours(page, seen)]
+            page.set_viewport_size({"width": WIDTHS["phone"], "height": 900})
+            trouble += too_wide(page)
+            # Pages of a folder have the same menus on a phone, and differ by what is too wide for it.
+            if (kind := name.rpartition("/")[0]) in kinds:
+                trouble += without_colours(page, ONLY_ON_A_PHONE)
+            else:
+                trouble += [*without_colours(page), *colours(page, seen)]
+                kinds.add(kind)
         browser.close()
     assert not trouble, "\n".join(trouble)
 

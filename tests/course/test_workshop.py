@@ -32,6 +32,23 @@ ELSEWHERE = {"95", "100", "4,000", "10,000", "2,000", "83.75", "89.75", "92.25",
 
 SOLUTIONS = run.find_notebooks(make.SOLUTIONS)
 NO_ENGINE = "import os\n\nos.environ['ALHELPERS_ENGINE'] = 'neither'"
+# Unpacking MNIST takes longer than a model, and checks ask for draws from it again and again.
+UNPACKED_ONCE = """
+import functools
+import alhelpers.data
+
+alhelpers.data.read_mnist = functools.cache(alhelpers.data.read_mnist)
+"""
+# What is wrong with an answer shows in fewer draws, too. Solutions run in full.
+FEWER_DRAWS = """
+from alhelpers.course.exercises import random_labeling, results
+
+random_labeling.DRAWS, results.DRAWS = 5, 2
+"""
+# And in fewer images: the notebook that looks for the nearest of all.
+FEWER_IMAGES = ("check_1_2\n\ndata = load_mnist()", "check_1_2\n\ndata = load_mnist(1000)")
+# What checks are given, and do not change, is computed for the first answer.
+ONCE = {"6-2": "ask_by(queries.least_confident, load_mnist())", "7-2": "ask(load_mnist())"}
 each_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
 
 
@@ -61,7 +78,7 @@ def executed(tmp_path_factory):
     def execute(path):
         target = out / f"{path.parent.name}-{path.name}"
         notebook = make.read(path)
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(NO_ENGINE))
+        notebook.cells.insert(0, nbformat.v4.new_code_cell(NO_ENGINE + UNPACKED_ONCE))
         error = run.execute_notebook(notebook, target, {}, out)
         fresh = make.read(target)
         del fresh.cells[0]
@@ -174,16 +191,23 @@ def add(notebook, answer, check, name):
 def with_other_answers(solution):
     """A solution notebook with other answers in place of its solutions, each followed by the check."""
     made = nbformat.v4.new_notebook(metadata=solution.metadata)
+    made.cells.append(nbformat.v4.new_code_cell(UNPACKED_ONCE + FEWER_DRAWS))
     for cell in solution.cells:
         if "check" in make.tags(cell):
             name = cell.id.removesuffix("-check")
             ours = [part for part in tagged(solution, "solution") if part.id.startswith(f"{name}-")]
-            source = "\n\n\n".join(part.source for part in ours)
+            source, check = "\n\n\n".join(part.source for part in ours), cell.source
+            if name in ONCE:
+                assert ONCE[name] in check
+                made.cells.append(nbformat.v4.new_code_cell(f"once = {ONCE[name]}"))
+                check = check.replace(ONCE[name], "once")
             for k, (_, old, new, _) in enumerate(wrong for wrong in WRONG if wrong[0] == name):
                 assert old in source, f"the solution of {name} no longer has {old!r}"
-                add(made, source.replace(old, new), cell.source, f"{name}-{k}")
-            add(made, RIGHT.get(name, source), cell.source, f"{name}-right")
+                add(made, source.replace(old, new), check, f"{name}-{k}")
+            if name in RIGHT:
+                add(made, RIGHT[name], check, f"{name}-right")
         elif cell.cell_type == "code":
+            cell.source = cell.source.replace(*FEWER_IMAGES)
             made.cells.append(cell)
     return made
 

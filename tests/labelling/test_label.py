@@ -545,15 +545,31 @@ def test_labelling_can_stop_at_any_moment_and_the_labels_are_in_a_file(images, l
     assert tab.do("next")["image"] is None
 
 
-def test_a_file_that_is_not_the_ledger_s_is_kept_and_labelling_goes_on(images, ledger, tmp_path):
-    (tmp_path / "labels.csv").write_text("mine")
-    labeler = Labeler(ledger)
+def test_where_the_file_is_not_the_ledger_s_the_labels_go_beside_it_and_the_line_says_so(
+    images, ledger, tmp_path
+):
+    labeler = Labeler(ledger, images=images)
     tab = Viewer(labeler)
-    labeler.play(lambda: ask(images.take(range(2)), []))
-    image = tab.next()
-    assert "is there already" in tab.do("stop")["note"]
+
+    def label_one_and_stop():
+        labeler.play(lambda: ask(images.take(range(4)), []))
+        tab.label(tab.next(), 0)
+        tab.do("stop")
+
+    def n_rows(name):
+        return len((tmp_path / name).read_text().splitlines()) - 1
+
+    label_one_and_stop()
+    assert n_rows("labels.csv") == 1
+    (tmp_path / "labels.csv").write_text("mine")
+    for n in (2, 3):  # the second time, labels 2.csv is the ledger's own
+        label_one_and_stop()
+        assert n_rows("labels 2.csv") == n
+        assert labeler.widget.status.startswith(
+            f"Stopped: labels 2.csv, beside the notebook's ledger, has {n} labels (labels.csv was changed"
+        )
     assert (tmp_path / "labels.csv").read_text() == "mine"
-    assert tab.next() == image
+    assert {file.name for file in tmp_path.iterdir()} == {"labels.db", "labels.csv", "labels 2.csv"}
 
 
 def test_a_class_added_by_a_colleague_makes_everybody_s_learner_know_it(images, ledger, tmp_path):

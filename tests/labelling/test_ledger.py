@@ -22,7 +22,6 @@ from alhelpers.agreement import agreement
 from alhelpers.data import CANNOT_TELL
 from alhelpers.labelling import database
 from alhelpers.labelling import record as records
-from alhelpers.labelling.database import BUSY_SECONDS
 from alhelpers.labelling.events import LABEL, SKIP, UNSURE, WAITING, AlreadyAnswered, LedgerError, Look
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.record import LEASE_SECONDS
@@ -321,6 +320,8 @@ def test_a_ledger_written_by_the_first_version_is_read_and_written(file):
         raw.executescript(script)
     raw.close()
     with Ledger(file, CLASSES, [A]) as ledger:
+        ledger.export(file.with_suffix(".csv"))
+        ledger.export(file.with_suffix(".csv"))
         assert len(ledger.events()) == 7
         assert ledger.answers([A, B, C, D]).tolist() == [0, CANNOT_TELL, WAITING, WAITING]
         assert ledger.waiting(Look("bob", [A, B, C, D])) == [D, C]
@@ -329,6 +330,19 @@ def test_a_ledger_written_by_the_first_version_is_read_and_written(file):
         assert ledger.claim(Look("ann", [C, D], "tab")) == C
         ledger.record(Look("ann"), D, LABEL, "cat")
         assert [event.id for event in ledger.events(after=7)] == [8, 9]
+
+
+def test_a_ledger_of_the_second_version_which_did_not_remember_its_exports_learns_to(file):
+    with Ledger(file, CLASSES) as ledger:
+        ledger.record(Look("ann"), A, LABEL, "cat")
+    with sqlite3.connect(file) as raw:
+        raw.executescript("drop table export; pragma user_version = 2;")
+    raw.close()
+    with Ledger(file, CLASSES) as ledger:
+        assert ledger.answers([A]).tolist() == [0]
+        ledger.export(file.with_suffix(".csv"))
+        ledger.export(file.with_suffix(".csv"))
+        assert ledger.answers([A]).tolist() == [0]
 
 
 def test_a_ledger_about_other_images_is_refused(ledger, file):
@@ -351,13 +365,13 @@ def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):
     (tmp_path / "long.txt").write_text("hello, " * 9999)
     Ledger(tmp_path / "later.db", CLASSES).close()
     with sqlite3.connect(tmp_path / "later.db") as raw:
-        raw.execute("pragma user_version = 3")
+        raw.execute("pragma user_version = 4")
     raw.close()
     for name, sentence in {
         "other.db": "another program's",
         "short.txt": "no ledger",
         "long.txt": "no ledger",
-        "later.db": "version 3",
+        "later.db": "version 4",
         ".": "is a folder",
         "missing/labels.db": "no folder .*missing; make it",
     }.items():
@@ -392,7 +406,7 @@ with Ledger(file, ["cat", "dog"]) as ledger:
 """
 
 
-def test_a_kernel_killed_at_any_moment_loses_nothing(file):
+def test_a_kernel_killed_at_any_moment_loses_nothing(file, monkeypatch):
     printed = []
     for k in range(4):
         process = in_a_process(RECORD_FOR_EVER, file, *IMAGES)
@@ -401,10 +415,9 @@ def test_a_kernel_killed_at_any_moment_loses_nothing(file):
         process.send_signal(signal.SIGKILL)
         printed += process.stdout.read().split()
         process.wait()
-    began = time.monotonic()
+    monkeypatch.setattr(database, "BUSY_SECONDS", 0)  # nobody has to wait for what it had locked
     with Ledger(file, CLASSES) as ledger:
         assert ledger.claim(Look("bob", IMAGES, "process")) is not None
-        assert time.monotonic() - began < BUSY_SECONDS / 2
         recorded = [event.image for event in ledger.events()]
         assert len(recorded) == len(set(recorded)) >= len(printed) >= 12
         assert set(printed) <= set(recorded)
@@ -418,12 +431,14 @@ def test_a_cell_interrupted_at_any_moment_leaves_a_ledger_that_works(file):
 import random, signal
 file, images = sys.argv[1], sys.argv[2:12]
 signal.signal(signal.SIGALRM, signal.default_int_handler)
-rng, interrupts = random.Random(0), 0
+rng, interrupts, done, seconds = random.Random(0), 0, 0, 1e-3
 with Ledger(file, ["cat", "dog"]) as ledger:
-    for _ in range(1500):
+    while interrupts < 200 or done < 20:
+        began = time.perf_counter()
         try:
             try:
-                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 8e-4))
+                # At any moment of an act, however long that takes on this machine just now.
+                signal.setitimer(signal.ITIMER_REAL, rng.uniform(1e-5, 2 * seconds))
                 if rng.random() < 0.5:
                     ledger.undo(Look("ann", viewer="tab"))
                 else:
@@ -432,7 +447,10 @@ with Ledger(file, ["cat", "dog"]) as ledger:
                 signal.setitimer(signal.ITIMER_REAL, 0)
         except KeyboardInterrupt:
             interrupts += 1
-    assert interrupts > 100
+            seconds *= 1.02
+        else:
+            done += 1
+            seconds = 0.9 * seconds + 0.1 * (time.perf_counter() - began)
     with Ledger(file, ["cat", "dog"]) as later:
         assert ledger.waiting(Look("ann", images)) == later.waiting(Look("ann", images))
     thread = threading.Thread(target=lambda: print(len(ledger.events())), daemon=True)
@@ -544,6 +562,9 @@ def test_in_a_read_only_folder_a_ledger_can_be_read_and_says_why_not_written():
                 with pytest.raises(LedgerError, match=f"{re.escape(str(folder))}/.*safe") as error:
                     act()
                 assert one_sentence(error)
+            with tempfile.TemporaryDirectory() as elsewhere:
+                ledger.export(Path(elsewhere) / "labels.csv")
+                assert A in (Path(elsewhere) / "labels.csv").read_text()
     finally:
         if hasattr(os, "seteuid"):
             os.seteuid(os.getuid())

@@ -7,10 +7,11 @@ import pytest
 from PIL import Image
 
 from alhelpers.data import CANNOT_TELL
+from alhelpers.labelling import images as images_module
 from alhelpers.labelling.events import LABEL, UNSURE, LedgerError, Look
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
-from alhelpers.labelling.review import Review
+from alhelpers.labelling.review import SIDE, Review
 
 A, B, C = ("a" * 64, "b" * 64, "c" * 64)
 CLASSES = ["cat", "dog"]
@@ -164,3 +165,23 @@ def test_the_grid_tells_what_it_cannot_do_and_shows_names_that_others_gave(image
     content, pictures = tab.heard[-1]
     assert content["sent"] == [images.digests[0]]
     assert np.array_equal(np.asarray(Image.open(io.BytesIO(pictures[0]))), images.x[0])
+
+
+def test_a_small_picture_is_never_decoded_large(tmp_path, ledger, monkeypatch):
+    rng = np.random.default_rng(0)
+    Image.fromarray(rng.integers(0, 256, (1800, 2400, 3), dtype=np.uint8)).save(tmp_path / "camera.jpg")
+    images = load_images(tmp_path, labels=False, classes=CLASSES)
+    ledger.record(Look("ann"), images.digests[0], LABEL, "cat")
+    tab, decoded = Reviewer(Review(ledger, images, "ann")), []
+
+    def read_picture(*given):
+        picture = as_ever(*given)
+        decoded.append(picture.image.size)
+        return picture
+
+    as_ever = images_module.read_picture
+    monkeypatch.setattr(images_module, "read_picture", read_picture)
+    tab.do("pictures", images=images.digests)
+    (small,) = tab.heard[-1][1]
+    assert Image.open(io.BytesIO(small)).size == (SIDE, 3 * SIDE // 4)
+    assert decoded == [(300, 225)], "an eighth of the file's, which JPEG can give at once"

@@ -8,18 +8,20 @@ from alhelpers.course.checks import Said, check, checked, real
 from alhelpers.intervals import interval
 from alhelpers.learner import ActiveLearner
 
+DRAWS = 20
+
 
 @checked
 def check_5_1(accuracy_of: Callable, learner: ActiveLearner) -> Said:
-    """Twenty random draws of 400 labels, each repeatable and from the start."""
+    """DRAWS random draws of 400 labels, each repeatable and from the start."""
     what = "an accuracy is wanted"
-    accuracy = np.array([real(accuracy_of(seed), what) for seed in range(20)])
+    accuracy = np.array([real(accuracy_of(seed), what) for seed in range(DRAWS)])
     n, different = len(learner.labeled), len(set(learner.labeled.tolist()))
     more = f"The last model had {n:,} labels. Reset the learner before each draw, and label 400."
     check(n in (0, 400), "how many labels has the learner by now?", more)
     more = f"Only {different} of the 400 are different: draw without replacement."
     check(different == n, "are the 400 images different ones?", more)
-    more = "All 20 draws are the same: let the seed decide which images come first."
+    more = f"All {DRAWS} draws are the same: let the seed decide which images come first."
     check(len(set(accuracy)) > 1, "does the seed change anything?", more)
     more = "Accuracy never falls: without a reset each fit goes on from the one before."
     check((np.diff(accuracy) < 0).any(), "where does each fit start?", more)
@@ -29,7 +31,7 @@ def check_5_1(accuracy_of: Callable, learner: ActiveLearner) -> Said:
     more = f"A mean of {accuracy.mean():.2%} is not that of 400 random labels."
     check(0.79 < accuracy.mean() < 0.87, "how many labels does each draw have?", more)
     return (
-        f"{interval(accuracy).percent()}; {(accuracy >= 0.8375).sum()} of 20 draws reach 83.75%. "
+        f"{interval(accuracy).percent()}; {(accuracy >= 0.8375).sum()} of {DRAWS} draws reach 83.75%. "
         f"Single draws: {accuracy.min():.2%} to {accuracy.max():.2%}."
     )
 

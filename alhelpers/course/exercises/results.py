@@ -7,6 +7,8 @@ import numpy as np
 from alhelpers.course.checks import Said, Watched, array, check, checked, real
 from alhelpers.intervals import interval
 
+DRAWS = 8
+
 
 @checked
 def check_8_1(difference: Callable, right_a: np.ndarray, right_b: np.ndarray) -> Said:
@@ -60,8 +62,8 @@ def check_8_1(difference: Callable, right_a: np.ndarray, right_b: np.ndarray) ->
 
 @checked
 def check_8_2(gain: Callable) -> Said:
-    """The gain of margin over unselected labels in eight draws, and how it came about."""
-    gains = [_watched_gain(gain, seed) for seed in range(1, 9)]
+    """The gain of margin over unselected labels in DRAWS draws, and how it came about."""
+    gains = [_watched_gain(gain, seed) for seed in range(1, DRAWS + 1)]
     more = "Every draw gives the same: let the seed choose the images."
     check(len(set(gains)) > 1, "does the seed change anything?", more)
     gains = np.array(gains)
