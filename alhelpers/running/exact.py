@@ -161,13 +161,13 @@ def check(notebooks: Path, out: Path) -> bool:
     for name in installed_engines():
         command, env = command_for(name, notebooks, out)
         try:
-            done = subprocess.run(command, env=env, stderr=subprocess.PIPE, text=True, timeout=TIMEOUT)
+            done = subprocess.run(command, env=env, stderr=subprocess.PIPE, timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             raise UserError(f"{name} has not done the fits within {TIMEOUT:g} s; try again") from None
         codes.append(done.returncode)
         if done.returncode not in (EXACT, NOT_EXACT):
-            why = done.stderr.strip().splitlines() or [f"it ended with {done.returncode}"]
-            cannot.append(f"{name} cannot run here ({why[-1]})")
+            said = done.stderr.decode(errors="replace").strip().splitlines()
+            cannot.append(f"{name} cannot run here ({said[-1] if said else f'code {done.returncode}'})")
     if cannot:
         raise UserError(f"{' and '.join(cannot)}; `alhelpers doctor` may know why, then try again")
     return NOT_EXACT not in codes
