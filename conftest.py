@@ -40,8 +40,12 @@ def pytest_configure(config: pytest.Config) -> None:
     def compare_outputs(cell: plugin.IPyNbCell, fresh: list, committed: list) -> bool:
         if not compare_texts(cell, fresh, committed):
             return False
-        from tests.figures import differences  # not before a notebook is run: it loads matplotlib
+        from alhelpers.models import engine
+        from tests.figures import differences  # not before a notebook is run: these load much
 
+        # NumPy gives the same tables, but in figures a last digit may put an image or a point elsewhere.
+        if engine() != "tensorflow":
+            return True
         figures = (
             [one for one in shown if "image/png" in one.get("data", {})] for shown in (fresh, committed)
         )

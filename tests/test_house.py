@@ -51,7 +51,8 @@ def test_the_core_stays_small():
     lines = {path.name: len(path.read_text(encoding="utf-8").splitlines()) for path in PACKAGE.glob("*.py")}
     assert lines["model.py"] <= 130
     assert lines["model_numpy.py"] <= 80
-    assert sum(lines.values()) <= 1_900
+    total = sum(lines.values())
+    assert total <= 1_900, f"the core has {total} lines; take {total - 1_900} away, or move some to a wing"
 
 
 @pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(PACKAGE).as_posix())
