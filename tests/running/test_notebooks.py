@@ -181,7 +181,8 @@ def test_the_history_has_one_row_for_every_fit_of_the_experiment():
 
 
 @each_notebook
-def test_a_notebook_runs_with_very_few_images(path, tmp_path):
+def test_a_notebook_runs_with_very_few_images(path, tmp_path, monkeypatch):
+    monkeypatch.setenv("ALHELPERS_ENGINE", "numpy")  # which starts in less time
     wanted = {
         "n_pool": 30, "n_test": 10, "seed": 1, "batch_size": 7, "label_budget": 20, "auto_batch_size": 9,
         "n_repeats": 2, "n_show": 60, "n_clusters": 5, "n_draws": 2, "first_draw": 50,
