@@ -58,7 +58,10 @@ def class_names(classes: Sequence[str]) -> tuple[str, ...]:
     good = [n for n in names if isinstance(n, str) and n.strip() and n.encode(errors="ignore").decode() == n]
     if not 2 <= len(names) <= MOST_CLASSES or len(set(good)) != len(names):
         shown = " ".join(repr(classes).split())
-        raise ImagesError(f"classes is {shown:.200}; give a list of 2 to {MOST_CLASSES} different names")
+        raise ImagesError(
+            f"classes is {shown:.200}; give 2 to {MOST_CLASSES} different names, "
+            "as a list or separated by commas"
+        )
     check_alike("classes", map(str, names))
     return tuple(clean(str(name)) for name in names)
 

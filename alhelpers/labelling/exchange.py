@@ -83,14 +83,14 @@ def import_rows(
     which = next((name for name in IMAGE_COLUMNS if name in header), "image")
     for column in (which, "label"):
         if column not in header:
-            raise LedgerError(f"{path} has no column {column!r} among {header}; call the right one so")
+            raise LedgerError(f"{path} has no column {column!r} among {header}; rename the right one to {column!r}")
     if {"action", "undoes"} <= set(header):
         raise LedgerError(
             f"{path} is a whole history, with what was skipped or taken back; give a file that `export` wrote"
         )
     files = Files(images)
     added, first_row = 0, {}
-    for number, row in enumerate(rows, 1):
+    for place, row in rows:
         try:
             who = labeller or row.get("labeller")
             event = record.event(
@@ -104,10 +104,10 @@ def import_rows(
             )
             answers.check_person(event.who)
             # Files with the same bytes are one image, and have a row each.
-            first, label = first_row.setdefault((event.image, event.who), (number, event.label))
+            first, label = first_row.setdefault((event.image, event.who), (place, event.label))
             if label != event.label:
                 raise LedgerError(
-                    f"data row {first} has this image and labeller too, and says {label or UNSURE!r}, not "
+                    f"{first} has this image and labeller too, and says {label or UNSURE!r}, not "
                     f"{event.label or UNSURE!r}; delete one of them"
                 )
             known = answers.of_image(event.image).get(event.who)
@@ -117,7 +117,7 @@ def import_rows(
                     "ledger; undo that one, or import under another labeller's name"
                 )
         except LedgerError as problem:
-            raise LedgerError(f"{path}, data row {number}: {problem}") from None
+            raise LedgerError(f"{path}, {place}: {problem}") from None
         if known is None:
             answers.add(record.append(event))
             added += 1
@@ -220,7 +220,7 @@ def export_predictions(path: Path, images: "Images", classes: Sequence[str], pro
     if os.path.lexists(path):
         with contextlib.suppress(LedgerError):
             header, there = read_table(path)
-            if tuple(header) == columns and [[*map(str, row.values())] for row in there] == [
+            if tuple(header) == columns and [[*map(str, row.values())] for _, row in there] == [
                 [*map(str, row)] for row in rows
             ]:
                 return

@@ -12,7 +12,7 @@ from alhelpers.labelling.answers import Answers
 from alhelpers.labelling.copies import write_copies
 from alhelpers.labelling.events import Event, LedgerError
 from alhelpers.labelling.exchange import ANSWER, EVENT, export_events
-from alhelpers.labelling.record import Record
+from alhelpers.labelling.record import PAUSE, Record
 
 if TYPE_CHECKING:
     from alhelpers.labelling.images import Images
@@ -88,10 +88,13 @@ class LedgerReader:
         return {image: pairs[image] for image in open_ones}
 
     def seconds_per_label(self, who: str | None = None) -> float:
-        """Median time of the labels that stand, by one person or all; NaN if no time is known."""
+        """Median time of the labels that stand, by one person or all, pauses left out; see PAUSE.
+
+        NaN if fewer than three times are known: a pause before the first would count as a pace.
+        """
         with self._transaction() as answers:
             times = answers.times(who)
-            return (times[(len(times) - 1) // 2] + times[len(times) // 2]) / 2000 if times else np.nan
+            return np.nan if len(times) < 3 else float(np.median(np.minimum(times, PAUSE))) / 1000
 
     def check_person(self, who: str) -> None:
         """Raise LedgerError if somebody in the record has a name that looks like this one, but differs."""
@@ -99,7 +102,10 @@ class LedgerReader:
             answers.check_person(who)
 
     def minutes(self, who: str | None = None) -> float:
-        """Time spent in all, by one person or all, also on skips and on what was undone; see PAUSE."""
+        """Time spent in all, by one person or all, also on skips and on what was undone.
+
+        An answer counts for at most 30 seconds, so that pauses are left out; see PAUSE.
+        """
         with self._record.transaction():
             return self._record.milliseconds(who) / 60_000
 
@@ -128,11 +134,10 @@ class LedgerReader:
     def export_class_folders(self, folder: str | Path, images: "Images") -> str:
         """Copy the labelled ones of these images to a new folder, with a sub-folder for each class.
 
-        So most programs take them, and `load_images`. Returns in words how many there are, and what was left
-        out. Raises LedgerError if the folder is there and not empty, or cannot be written; then nothing is.
+        So most programs take them, and `load_images`. Where people differ, the label given first counts.
+        Returns in words how many there are, and what was left out. Raises LedgerError if the folder is there and not empty, or cannot be written; then nothing is.
         """
-        numbers = self.answers(images.digests)
-        return write_copies(Path(folder), images, numbers, self.classes, with_table=False)
+        return self._copy(folder, images, with_table=False)
 
     def export_imagefolder(self, folder: str | Path, images: "Images") -> str:
         """As `export_class_folders`, for `datasets.load_dataset("imagefolder", data_dir=folder)`.
@@ -140,8 +145,16 @@ class LedgerReader:
         The files are in `images`, and `metadata.csv` has for each its file_name, label, name and sha256, with
         apostrophes as in `export`.
         """
+        return self._copy(folder, images, with_table=True)
+
+    def _copy(self, folder: str | Path, images: "Images", with_table: bool) -> str:
         numbers = self.answers(images.digests)
-        return write_copies(Path(folder), images, numbers, self.classes, with_table=True)
+        said = write_copies(Path(folder), images, numbers, self.classes, with_table)
+        labels: dict[str, set[str | None]] = {}
+        for event in self.standing():
+            labels.setdefault(event.image, set()).add(event.label)
+        n = sum(len(labels.get(image, set()) - {None}) > 1 for image in images.digests)
+        return said + f"; {n:,} on which people differ with the label given first" * bool(n)
 
     @contextlib.contextmanager
     def _transaction(self, write: bool = False) -> Iterator[Answers]:

@@ -29,8 +29,8 @@ from alhelpers.labelling.trust import checked
 
 LEASE_SECONDS = 10.0
 """How long a viewer has an image unless that is renewed."""
-PAUSE = 60_000
-"""Milliseconds. Whoever took longer for an image was away: it counts as this long in `Ledger.minutes`."""
+PAUSE = 30_000
+"""Milliseconds. Whoever took longer for an image was away: it counts as this long in all times."""
 
 
 class Record(Database):

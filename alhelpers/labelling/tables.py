@@ -70,10 +70,10 @@ def table_as_bytes(path: Path, columns: tuple[str, ...], rows: list[dict[str, An
     return text.getvalue().encode()
 
 
-def read_table(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    """The columns and rows of a .csv, .tsv, .txt or .parquet file; None for what is empty.
+def read_table(path: Path) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
+    """The columns of a .csv, .tsv, .txt or .parquet file, and each row with its place; None for what is empty.
 
-    Text may be UTF-8, UTF-16 as Excel writes it, or Windows' Western code page; cells may be divided by
+    A place is "line 2", as an editor counts, or "row 1" of a Parquet file. Text may be UTF-8, UTF-16 as Excel writes it, or Windows' Western code page; cells may be divided by
     commas, semicolons or tabs: whichever the first line has. Names of columns come in small letters.
 
     Raises LedgerError if the file cannot be read, has two columns of one name, or rows of another length.
@@ -87,35 +87,42 @@ def read_table(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
                     moments = table.column(k).cast(pyarrow.timestamp("ms", "UTC"), safe=False)
                     table = table.set_column(k, column.name, moments)
             header, lines = table.column_names, zip(*table.to_pydict().values(), strict=True)
-            lines = [[None if cell != cell else cell for cell in line] for line in lines]  # NaN
+            lines = [  # NaN is not equal to itself
+                (f"row {number}", [None if cell != cell else cell for cell in line])
+                for number, line in enumerate(lines, 1)
+            ]
         else:
             header, lines = _cells(path.read_bytes())
         header = [name.strip().lower() for name in header]
         if twice := [name for k, name in enumerate(header) if name and name in header[:k]]:
             raise ValueError(f"it has the column {twice[0]!r} twice")
-        return header, [dict(zip(header, line, strict=True)) for line in lines]
+        return header, [(place, dict(zip(header, line, strict=True))) for place, line in lines]
     except (OSError, ValueError, RuntimeError, csv.Error) as problem:
         reason = getattr(problem, "strerror", None) or str(problem).partition("\n")[0]
         raise LedgerError(f"cannot read {path}: {reason}; nothing was imported") from None
 
 
-def _cells(content: bytes) -> tuple[list[str], list[list[str | None]]]:
-    """The header and the rows of a .csv file; None for what is empty. Raises ValueError or csv.Error."""
+def _cells(content: bytes) -> tuple[list[str], list[tuple[str, list[str | None]]]]:
+    """The header of a .csv file, and each row with its place. Raises ValueError or csv.Error."""
     for beginning, what in _NO_TEXT.items():
         if content.startswith(beginning):
             raise ValueError(f"it is {what}")
     text = _text(content)
     first, _, rest = text.partition("\n")
     if named := re.fullmatch(r"sep=(.)\s*", first):  # Excel's own
-        divider, text = named[1], rest
+        divider, text, n_before = named[1], rest, 1
     else:  # whichever there is most of; a comma if there is none
-        divider = max(",;\t", key=first.count)
-    header, *lines = list(csv.reader(io.StringIO(text, ""), delimiter=divider, strict=True)) or [[]]
-    rows = []
-    for number, line in enumerate((line for line in lines if any(line)), 1):
+        divider, n_before = max(",;\t", key=first.count), 0
+    lines = csv.reader(io.StringIO(text, ""), delimiter=divider, strict=True)
+    header, rows = next(lines, []), []
+    begins = n_before + lines.line_num + 1  # a cell may have line breaks in it
+    for line in lines:
+        place, begins = f"line {begins}", n_before + lines.line_num + 1
+        if not any(line):
+            continue
         if len(line) < len(header) or any(line[len(header) :]):
-            raise ValueError(f"data row {number} has {len(line)} cells, the header {len(header)}")
-        rows.append([unquoted(cell) or None for cell in line[: len(header)]])
+            raise ValueError(f"{place} has {len(line)} cells, the header {len(header)}")
+        rows.append((place, [unquoted(cell) or None for cell in line[: len(header)]]))
     return header, rows
 
 

@@ -26,7 +26,7 @@ const HOLD = 4000; // ms between two signs of life; the kernel gives the image t
 const AWAY = 60000; // ms without a move after which there is none: somebody else may have the image
 const POLL = 1000; // ms between two questions for an image while others hold all there are
 const COARSE = 12; // how many times its size an image of few pixels is shown
-const LARGEST = 16; // how far zoom goes, in widths of the frame
+const STEPS = { smaller: -6, larger: 12 }; // how far zoom goes, each step a quarter larger
 
 // The same for a tab that is loaded again, so that it can take back what was done in it.
 function nameOfTab(view) {
@@ -75,7 +75,9 @@ function render({ model, el }) {
   let status = ""; // what this viewer in particular waits for
   let sent = null; // what waits for the kernel
   let active = performance.now(); // when the person last moved
-  let zoom = 1, stretched = false;
+  let steps = 0, stretched = false; // steps of zoom from the size that fits
+  let early = false; // an answer came while none could be given
+  let fleeting = false; // what is said is about the image on show only
   let patience, closed = false;
   const urls = new Map(); // by digest, of the image on show and those after it: what is next is decoded already
 
@@ -91,15 +93,18 @@ function render({ model, el }) {
   const caption = make("figcaption", "al-caption");
   const looks = make("div", "al-looks", "", { role: "group", "aria-label": "How it is shown" });
   const waiting = make("div", "al-waiting", "", { role: "status" });
-  frame.append(image);
-  figure.append(frame, looks, caption, waiting);
+  frame.append(image, waiting);
   const next = make("div", "al-next", "", { "aria-hidden": "true" });
   const note = make("div", "al-note", "", { role: "status" });
   const trouble = make("div", "al-trouble", "", { role: "alert" });
-  const side = make("div", "al-side");
-  side.append(next, note, trouble);
-  const stage = make("div", "al-stage");
-  stage.append(figure, side);
+  const told = make("div", "al-told");
+  told.append(note, trouble);
+  const words = make("div", "al-words");
+  words.append(caption, told);
+  // Under the picture's place, and of one height: so the buttons below stay where they are.
+  const beside = make("div", "al-beside");
+  beside.append(looks, words, next);
+  figure.append(frame, beside);
   const answers = make("div", "al-answers", "", { role: "group", "aria-label": "Classes" });
   const actions = make("div", "al-actions", "", { role: "group", "aria-label": "Other answers" });
   const buttons = {};
@@ -113,9 +118,10 @@ function render({ model, el }) {
     }
   const naming = make("details", "al-classes");
   const names = make("div", "al-names");
-  naming.append(make("summary", "", "Rename or add a class"), names);
+  const aboutNames = make("div", "al-about");
+  naming.append(make("summary", "", "Rename or add a class"), aboutNames, names);
   const log = make("div", "al-log", "", { role: "log", "aria-label": "After each round", tabindex: 0 });
-  root.append(progress, stage, answers, actions, naming, log);
+  root.append(progress, figure, answers, actions, naming, log);
   el.append(root);
 
   // JupyterLab asks the element that has the focus for this mark.
@@ -128,6 +134,7 @@ function render({ model, el }) {
   }
 
   function showClasses() {
+    const typing = names.matches(":focus-within") || answers.matches(":focus-within");
     const classes = model.get("classes"), keys = model.get("shortcuts");
     answers.replaceChildren(...classes.map((name, label) => {
       const button = makeButton("al-class", name, keys[label], () => act(label));
@@ -149,10 +156,13 @@ function render({ model, el }) {
       });
       return row;
     }));
+    if (typing) root.focus({ preventScroll: true }); // what had the focus has gone
     refresh();
   }
 
-  function say(text, bad = false) {
+  // Where the person looks: below the image, or at the names of the classes.
+  function say(text, bad = false, place = words) {
+    if (told.parentNode !== place) place.append(told);
     note.textContent = bad ? "" : text;
     trouble.textContent = bad ? text : "";
   }
@@ -160,7 +170,7 @@ function render({ model, el }) {
   function refresh() {
     const asking = shown !== null;
     figure.classList.toggle("al-empty", !asking);
-    frame.hidden = looks.hidden = caption.hidden = image.hidden = !asking;
+    caption.hidden = image.hidden = !asking;
     waiting.textContent = asking ? "" : status || model.get("status");
     for (const button of [...answers.children, buttons.skip, buttons["cannot tell"], buttons.guess])
       button.setAttribute("aria-disabled", String(!asking || sent !== null));
@@ -175,13 +185,12 @@ function render({ model, el }) {
   function look() {
     const { naturalWidth: width, naturalHeight: height } = image;
     if (!width) return;
-    const room = root.clientWidth - 40, most = Math.max(240, 0.6 * window.innerHeight);
-    // As large as the window allows.
-    const fit = Math.min(room / width, most / height, COARSE);
-    frame.style.height = `${Math.min(most, fit * height) + 2}px`;
-    image.style.width = `${fit * width * zoom}px`;
+    // As large as the frame, whose size the window gives. Its border counts, its scroll bars do not.
+    const fit = Math.min((frame.offsetWidth - 2) / width, (frame.offsetHeight - 2) / height, COARSE);
+    const zoom = 1.25 ** steps;
+    image.style.width = `${Math.floor(fit * width * zoom)}px`;
     image.classList.toggle("al-coarse", fit * zoom > 2); // few pixels are shown as such
-    frame.tabIndex = zoom > 1 ? 0 : -1; // then arrow keys scroll it
+    frame.tabIndex = steps > 0 ? 0 : -1; // then arrow keys scroll it
     image.style.filter = stretched ? stretch(image) : "";
     buttons.contrast.setAttribute("aria-pressed", String(stretched));
     frame.scrollLeft = (frame.scrollWidth - frame.clientWidth) / 2;
@@ -190,7 +199,7 @@ function render({ model, el }) {
 
   function change(action) {
     if (action === "contrast") stretched = !stretched;
-    else zoom = Math.min(LARGEST, Math.max(1, zoom * (action === "larger" ? 1.25 : 0.8)));
+    else if (steps !== STEPS[action]) steps += action === "larger" ? 1 : -1;
     look();
   }
 
@@ -228,7 +237,12 @@ function render({ model, el }) {
       if (!same) markWhenPainted(shown);
     }
     progress.textContent = content.progress;
-    say(content.note);
+    // What was said of an answer stays until the next, also while the next round begins.
+    if (content.note || trouble.textContent || (fleeting && !same)) say(content.note);
+    if (early && shown !== null) {
+      early = false;
+      say(`${note.textContent} An answer that came too early was not taken.`.trim());
+    }
   }
 
   // In a tab that nobody sees there are no frames, so nothing counts as seen.
@@ -258,10 +272,13 @@ function render({ model, el }) {
   function receive(content, buffers) {
     if (content.to !== view) return;
     if (content.kind === "ahead") return showAhead(content, buffers);
+    const classNamed = sent?.kind === "class";
     sent = null;
     clearTimeout(patience);
     if (content.kind === "show") show(content, buffers);
-    else say(content.note, content.kind === "trouble");
+    else say(content.note, content.kind === "trouble", classNamed ? aboutNames : words);
+    if (classNamed && content.kind === "said") root.focus({ preventScroll: true });
+    fleeting = content.kind === "guess" || (fleeting && !content.note);
     refresh();
   }
 
@@ -281,15 +298,19 @@ function render({ model, el }) {
   function act(what) {
     const action = typeof what === "number" ? "label" : what;
     if (LOOKS.some(([look]) => look === action)) return change(action);
-    if (sent !== null || (shown === null && !["undo", "stop"].includes(action))) return;
+    if (sent !== null || (shown === null && !["undo", "stop"].includes(action))) {
+      early ||= ANSWERS.includes(action);
+      return;
+    }
     if (action === "stop" && !model.get("asking")) return;
     if (ANSWERS.includes(action) && image.dataset.seen !== shown)
-      return say("That came before you can have seen this image: look, and answer again.");
+      return say("Too early: that answer was not taken. Look, and answer again.");
     ask({ kind: action, image: shown, label: action === "label" ? what : null, milliseconds: Math.round(performance.now() - since) });
   }
 
   function ask(content) {
     sent = content;
+    early = false;
     patience = setTimeout(reportNoAnswer, model.get("asking") ? PATIENCE : LEARNING);
     try {
       send(sent);

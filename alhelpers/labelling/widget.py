@@ -332,7 +332,7 @@ class Tab:
             f"Stopped: {file.name}, beside the notebook's ledger, has {n:,} labels{also}. Now run the cells "
             "below; to go on labelling, run this cell again."
         )
-        self.tell("show", image=None, name="", next=[], progress="", note="")
+        self.tell("show", image=None, name="", next=[], progress="", note="Stopped.")
 
     def export(self) -> tuple[Path, Path | None]:
         """Write the labels to the first name that may be written; return it, and the first that may not."""
@@ -349,9 +349,10 @@ class Tab:
         """Give a class another name, or add one."""
         classes = self.ledger.classes
         self.ledger.name_class(self.labeler.labeller, number, name)
-        new = self.ledger.classes[number]
-        said = f"{classes[number]} is called {new} now." if number < len(classes) else f"New class: {new}."
-        self.tell("said", note=said)
+        self.labeler._take_in_classes()  # now, for the key
+        new, key = self.ledger.classes[number], self.labeler.widget.shortcuts[number]
+        said = f"Renamed: {classes[number]} is {new} now" if number < len(classes) else f"Added: {new}"
+        self.tell("said", note=f"{said}, key {key}.")
 
     def show(self, look: Look, image: str | None, note: str = "") -> None:
         """Have the tab show an image, then send the pictures of those after it."""

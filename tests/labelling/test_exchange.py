@@ -280,7 +280,7 @@ def test_the_last_part_of_a_name_is_enough_if_one_file_has_it(ledger, images, tm
     assert ledger.answers([images.digests[images.names.index("2/only.png")]]).tolist() == [1]
     written(path, "image,label\n0.png,2\n")
     with pytest.raises(
-        LedgerError, match=r"data row 1: 10 images are called '0\.png'; give their paths below"
+        LedgerError, match=r"line 2: 10 images are called '0\.png'; give their paths below"
     ):
         ledger.import_labels(path, "ben", images)
 
@@ -324,10 +324,10 @@ def test_tables_as_other_programs_write_them_are_understood(ledger, tmp_path, co
         (b"PAR1 another", "a Parquet file; give it a name that ends in .parquet"),
         (b"i\0m\0a\0g\0e\0", "no text"),
         (b"image,label\n\x81\x8d,2\n", "neither UTF-8 nor Windows' code page 1252"),
-        (f"image,label,labeller\n{A},2,Ann\n{B},2,ann\n", "row 2: the person is 'ann', .* answers by 'Ann'"),
+        (f"image,label,labeller\n{A},2,Ann\n{B},2,ann\n", "line 3: the person is 'ann', .* answers by 'Ann'"),
         (
             f"image,label\n{A},2\n{A.upper()},3\n",
-            "row 2: data row 1 has this image and labeller too, and says '2'",
+            "line 3: line 2 has this image and labeller too, and says '2'",
         ),
     ],
 )

@@ -24,7 +24,7 @@ from alhelpers.labelling import database
 from alhelpers.labelling import record as records
 from alhelpers.labelling.events import LABEL, SKIP, UNSURE, WAITING, AlreadyAnswered, LedgerError, Look
 from alhelpers.labelling.ledger import Ledger
-from alhelpers.labelling.record import LEASE_SECONDS
+from alhelpers.labelling.record import LEASE_SECONDS, PAUSE
 
 IMAGES = [hashlib.sha256(bytes([k])).hexdigest() for k in range(200)]
 A, B, C, D = IMAGES[:4]
@@ -231,7 +231,7 @@ def test_an_image_is_given_to_a_viewer_with_a_name(ledger):
         assert one_sentence(error)
 
 
-def test_time_spent_counts_what_was_undone_and_pauses_as_a_minute(ledger):
+def test_time_spent_counts_what_was_undone_and_pauses_as_half_a_minute(ledger):
     assert np.isnan(ledger.seconds_per_label())
     assert ledger.minutes() == 0
     times = {A: 2000, B: 4000, C: 3_600_000, D: None, IMAGES[4]: 0}
@@ -242,8 +242,19 @@ def test_time_spent_counts_what_was_undone_and_pauses_as_a_minute(ledger):
     ledger.undo(Look("ann"))
     assert ledger.seconds_per_label() == 3.0
     assert np.isnan(ledger.seconds_per_label("bob"))
-    assert ledger.minutes() == pytest.approx((2 + 4 + 60 + 6 + 12) / 60)
+    assert ledger.minutes() == pytest.approx((2 + 4 + 30 + 6 + 12) / 60)
     assert ledger.minutes("bob") == pytest.approx(0.1)
+
+
+def test_a_pause_is_no_pace(ledger):
+    """Nobody who was away before the first answer is told that hours are left."""
+    for image, milliseconds in zip(IMAGES, (113_000, 2000, 90_000), strict=False):
+        assert np.isnan(ledger.seconds_per_label("ann"))
+        ledger.record(Look("ann"), image, LABEL, "cat", milliseconds=milliseconds)
+    assert ledger.seconds_per_label("ann") == PAUSE / 1000
+    ledger.record(Look("ann"), IMAGES[3], LABEL, "cat", milliseconds=4000)
+    ledger.record(Look("ann"), IMAGES[4], LABEL, "cat", milliseconds=3000)
+    assert ledger.seconds_per_label("ann") == 4.0
 
 
 # --- Opening ---
@@ -676,17 +687,19 @@ def test_what_is_exported_can_be_imported(tmp_path, suffix):
 @pytest.mark.parametrize(
     ("content", "sentence"),
     [
-        (f"image,label\n{A},cat\n{B},cow\n", r"data row 2: the label is 'cow'; give one of 'cat', 'dog'"),
-        (f"image,label\n{A},cat\n{B[:-1]},cat\n", "data row 2: the image is"),
-        (f"image,label\n{A},cat\n{B},dog\n{A},dog\n", "data row 3: data row 1 .* says 'cat', not 'dog'"),
-        (f"image,label,when\n{A},cat,yesterday\n", "data row 1: the time is 'yesterday'"),
-        (f"image,label,milliseconds\n{A},cat,fast\n", "data row 1: milliseconds is 'fast'"),
-        (f"image,label\n{A},cat\n{B}\n", "data row 2 has 1 cells"),
-        (f"image,class\n{A},cat\n", "no column 'label' among"),
+        (f"image,label\n{A},cat\n{B},cow\n", r"line 3: the label is 'cow'; give one of 'cat', 'dog'"),
+        (f"image,label\n{A},cat\n{B[:-1]},cat\n", "line 3: the image is"),
+        (f"image,label\n{A},cat\n{B},dog\n{A},dog\n", "line 4: line 2 .* says 'cat', not 'dog'"),
+        (f"image,label,when\n{A},cat,yesterday\n", "line 2: the time is 'yesterday'"),
+        (f"image,label,milliseconds\n{A},cat,fast\n", "line 2: milliseconds is 'fast'"),
+        (f"image,label\n{A},cat\n{B}\n", "line 3 has 1 cells"),
+        (f"image,class\n{A},cat\n", "no column 'label' among .*; rename the right one to 'label'$"),
+        (f'image,label,name\n{A},cat,"two\nlines"\n\n{B},cow,\n', "line 5: the label is 'cow'"),
+        (f"sep=;\nimage;label\n{A};cat\n{B};cow\n", "line 4: the label is 'cow'"),
         (f'image,label\n{A},cat\n{B},"dog\n', "cannot read"),
         ("", "no column 'image'"),
         (b"\xff\xfe\x00", "cannot read"),
-        (f"image,label\n{A},cat\n{C},dog\n", "data row 2: 'ann' says 'dog' here, 'cat' in the ledger"),
+        (f"image,label\n{A},cat\n{C},dog\n", "line 3: 'ann' says 'dog' here, 'cat' in the ledger"),
     ],
 )
 def test_of_a_file_with_a_mistake_nothing_is_imported(ledger, tmp_path, content, sentence):
@@ -709,7 +722,7 @@ def test_files_that_cannot_be_written_or_read_are_named(ledger, file, tmp_path, 
         (lambda: ledger.export(tmp_path / "no" / "labels.csv"), "cannot write .*No such file"),
         (lambda: ledger.import_labels(tmp_path / "no.csv"), "cannot read .*No such file"),
         (lambda: ledger.import_labels(tmp_path / "torn.parquet"), "cannot read"),
-        (lambda: ledger.import_labels(tmp_path / "nobody.csv"), "data row 1: the person is None"),
+        (lambda: ledger.import_labels(tmp_path / "nobody.csv"), "line 2: the person is None"),
     ):
         with pytest.raises(LedgerError, match=sentence) as error:
             act()

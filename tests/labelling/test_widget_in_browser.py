@@ -194,7 +194,7 @@ def test_no_answer_is_about_a_picture_that_was_not_seen(opened, grey, tmp_path):
     bench.page.locator(".al-label").focus()
     for _ in range(60):
         bench.page.keyboard.press("x")
-    assert bench.page.inner_text(".al-note").startswith("That came before you can have seen")
+    assert bench.page.inner_text(".al-note").startswith("Too early") or "too early" in bench.page.inner_text(".al-note")
     given = labels(tmp_path, grey)
     assert given
     assert min(event.milliseconds for event in given) >= 199
@@ -222,6 +222,108 @@ def test_a_picture_is_zoomed_and_its_grey_levels_are_stretched(opened, grey):
     assert levels() > 2 * dim, "the next picture is stretched, too"
 
 
+@pytest.fixture
+def odd_sizes(tmp_path):
+    """A tiny, a wide, a high and a large picture, and a second one of each."""
+    folder = tmp_path / "odd"
+    folder.mkdir()
+    for i, size in enumerate([(28, 28), (900, 100), (100, 900), (1500, 1500)] * 2):
+        Image.new("L", size, 100 + i).save(folder / f"{i}.png")
+    return load_images(folder, labels=False, classes=["x", "z"])
+
+
+def test_the_buttons_stay_where_they_are_and_a_larger_picture_is_within_reach(opened, odd_sizes):
+    bench = opened(odd_sizes)
+    page = bench.page
+
+    def place():
+        return page.locator(".al-answers").bounding_box()
+
+    bench.wait()
+    before = place()
+    for _ in range(len(odd_sizes) - 1):
+        fits = "[...document.querySelectorAll('.al-frame')].map(f => [f.scrollWidth - f.clientWidth, "
+        fits += "f.scrollHeight - f.clientHeight])[0]"
+        assert page.evaluate(fits) == [0, 0], "the whole picture is seen"
+        page.locator(".al-label").focus()
+        for key in "+++---":
+            page.keyboard.press(key)
+            assert place() == before
+        bench.press("x", "KeyX", "Saved: x.")
+        bench.wait()
+        assert place() == before
+    for _ in range(10):
+        page.keyboard.press("+")
+    corners = page.evaluate(
+        """() => {
+            const frame = document.querySelector('.al-frame'), image = document.querySelector('.al-image');
+            const edges = () => [frame, image].map(one => one.getBoundingClientRect());
+            frame.scrollTo(0, 0);
+            const [outer, first] = edges();
+            frame.scrollTo(1e6, 1e6);
+            const [, last] = edges();
+            return [first.left - outer.left, first.top - outer.top, outer.right - last.right,
+                    outer.bottom - last.bottom];
+        }"""
+    )
+    assert min(corners) >= 0, "a part of the picture is out of reach"
+    bench.press("x", "KeyX", "Saved: x.")
+    page.wait_for_selector(".al-waiting:has-text('That was all')")
+    assert place() == before
+
+
+def test_a_picture_is_made_smaller_than_it_came(opened, grey):
+    bench = opened(grey)
+    bench.wait()
+    width = "document.querySelector('.al-image').clientWidth"
+    before = bench.page.evaluate(width)
+    bench.press("-", "Minus")
+    assert bench.page.evaluate(width) == pytest.approx(0.8 * before, abs=2)
+
+
+def test_the_frame_that_says_keys_work_is_not_cut_off(opened, grey):
+    """JupyterLab cuts off what lies outside of an output."""
+    bench = opened(grey)
+    page = bench.page
+    bench.wait()
+    page.add_style_tag(content="main { overflow: auto; }")
+
+    def edge():
+        box = page.locator("main").bounding_box()
+        shot = Image.open(io.BytesIO(page.screenshot(clip=box | {"width": 3, "height": 100})))
+        return np.asarray(shot.convert("RGB"))[50].tolist()
+
+    without = edge()
+    page.locator(".al-label").focus()
+    assert all(one != other for one, other in zip(edge()[1:], without[1:], strict=True))
+
+
+def test_what_was_done_is_said_until_the_next_answer_across_rounds(browser, grey, tmp_path):
+    with Ledger(tmp_path / "labels.db", grey.classes) as ledger:
+        labeler = Labeler(ledger, images=grey)
+
+        def loop():
+            for k in range(3):
+                yield grey.take([k])
+
+        labeler.play(loop)
+        bench = Bench(browser, labeler)
+        settled = "() => sent.at(-1).kind === 'next' && document.querySelector('.al-image').dataset.seen"
+        bench.press("x", "KeyX", "Saved: x.")
+        bench.page.wait_for_function(settled)
+        bench.wait()
+        assert bench.page.inner_text(".al-note") == "Saved: x."
+        bench.press("Backspace", "Backspace", "Taken back: 0.png. The rounds since then are computed anew.")
+        bench.page.wait_for_function(settled)
+        bench.wait()
+        assert bench.page.inner_text(".al-note").startswith("Taken back: 0.png.")
+        for _ in range(3):
+            bench.press("x", "KeyX", "Saved: x.")
+        bench.page.wait_for_selector(".al-waiting:has-text('That was all')")
+        assert bench.page.inner_text(".al-note") == "Saved: x."
+        bench.page.close()
+
+
 def test_a_class_is_renamed_and_added_and_labelling_stops_with_a_file(opened, grey, tmp_path):
     bench = opened(grey)
     page = bench.page
@@ -229,15 +331,18 @@ def test_a_class_is_renamed_and_added_and_labelling_stops_with_a_file(opened, gr
     page.click(".al-classes summary")
     page.fill(".al-name input >> nth=0", "xenon")
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelector('.al-class').textContent.endsWith('xenon')")
+    page.wait_for_selector(".al-classes .al-note:has-text('Renamed: x is xenon now, key x.')")
+    assert page.inner_text(".al-class >> nth=0").endswith("xenon")
     page.fill(".al-name input >> nth=2", "x")
     page.click(".al-name button >> nth=2")
     page.wait_for_function("() => document.querySelector('.al-trouble').textContent")
-    assert "'x' is or was the name of another class" in page.inner_text(".al-trouble")
+    assert "'x' is or was the name of another class" in page.inner_text(".al-classes .al-trouble")
     page.fill(".al-name input >> nth=2", "yellow")
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelectorAll('.al-class').length === 3")
-    bench.press("1", "Digit1", "Saved: yellow.")
+    page.wait_for_selector(".al-classes .al-note:has-text('Added: yellow, key 1.')")
+    bench.wait()
+    page.keyboard.press("1")  # the widget has the focus again
+    page.wait_for_selector(".al-words .al-note:has-text('Saved: yellow.')")
     assert "to come" in page.inner_text(".al-progress")
     page.click(".al-actions >> text=Stop here and export")
     page.wait_for_selector(".al-waiting:has-text('Stopped: labels.csv')")
