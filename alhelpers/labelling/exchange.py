@@ -83,7 +83,9 @@ def import_rows(
     which = next((name for name in IMAGE_COLUMNS if name in header), "image")
     for column in (which, "label"):
         if column not in header:
-            raise LedgerError(f"{path} has no column {column!r} among {header}; rename the right one to {column!r}")
+            raise LedgerError(
+                f"{path} has no column {column!r} among {header}; rename the right one to {column!r}"
+            )
     if {"action", "undoes"} <= set(header):
         raise LedgerError(
             f"{path} is a whole history, with what was skipped or taken back; give a file that `export` wrote"

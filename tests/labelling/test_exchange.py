@@ -279,9 +279,7 @@ def test_the_last_part_of_a_name_is_enough_if_one_file_has_it(ledger, images, tm
     assert ledger.import_labels(path, "ben", images) == 1
     assert ledger.answers([images.digests[images.names.index("2/only.png")]]).tolist() == [1]
     written(path, "image,label\n0.png,2\n")
-    with pytest.raises(
-        LedgerError, match=r"line 2: 10 images are called '0\.png'; give their paths below"
-    ):
+    with pytest.raises(LedgerError, match=r"line 2: 10 images are called '0\.png'; give their paths below"):
         ledger.import_labels(path, "ben", images)
 
 

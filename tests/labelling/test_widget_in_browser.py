@@ -194,7 +194,9 @@ def test_no_answer_is_about_a_picture_that_was_not_seen(opened, grey, tmp_path):
     bench.page.locator(".al-label").focus()
     for _ in range(60):
         bench.page.keyboard.press("x")
-    assert bench.page.inner_text(".al-note").startswith("Too early") or "too early" in bench.page.inner_text(".al-note")
+    assert bench.page.inner_text(".al-note").startswith("Too early") or "too early" in bench.page.inner_text(
+        ".al-note"
+    )
     given = labels(tmp_path, grey)
     assert given
     assert min(event.milliseconds for event in given) >= 199
