@@ -135,7 +135,8 @@ class LedgerReader:
         """Copy the labelled ones of these images to a new folder, with a sub-folder for each class.
 
         So most programs take them, and `load_images`. Where people differ, the label given first counts.
-        Returns in words how many there are, and what was left out. Raises LedgerError if the folder is there and not empty, or cannot be written; then nothing is.
+        Returns in words how many there are, what was left out, and on how many people differ. Raises
+        LedgerError if the folder is there and not empty, or cannot be written; then nothing is.
         """
         return self._copy(folder, images, with_table=False)
 

@@ -71,10 +71,11 @@ def table_as_bytes(path: Path, columns: tuple[str, ...], rows: list[dict[str, An
 
 
 def read_table(path: Path) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]:
-    """The columns of a .csv, .tsv, .txt or .parquet file, and each row with its place; None for what is empty.
+    """The columns of a .csv, .tsv, .txt or .parquet file, and each row with its place; None for empty cells.
 
-    A place is "line 2", as an editor counts, or "row 1" of a Parquet file. Text may be UTF-8, UTF-16 as Excel writes it, or Windows' Western code page; cells may be divided by
-    commas, semicolons or tabs: whichever the first line has. Names of columns come in small letters.
+    A place is "line 2", as an editor counts, or "row 1" of a Parquet file. Text may be UTF-8, UTF-16 as
+    Excel writes it, or Windows' Western code page; cells may be divided by commas, semicolons or tabs:
+    whichever the first line has. Names of columns come in small letters.
 
     Raises LedgerError if the file cannot be read, has two columns of one name, or rows of another length.
     """

@@ -433,6 +433,17 @@ def test_an_imagefolder_has_a_row_for_each_file_with_its_label(ledger, images, t
         assert again.labels_of("ann") == ledger.labels_of("ann")
 
 
+def test_an_export_says_where_people_differ_and_whose_label_it_takes(ledger, images, tmp_path):
+    for who, label in (("ann", "2"), ("ben", "10")):
+        for image in images.digests[:3]:
+            ledger.record(Look(who, again=True), image, LABEL, label)
+    ledger.record(Look("cyd", again=True), images.digests[1], UNSURE)
+    ledger.correct(Look("ann"), images.digests[2], "10")
+    said = ledger.export_class_folders(tmp_path / "out", images)
+    assert said.endswith("; 2 on which people differ with the label given first")
+    assert [len(list((tmp_path / "out" / name).iterdir())) for name in ("2", "10")] == [2, 1]
+
+
 def test_names_that_no_system_takes_are_made_harmless_and_stay_apart(tmp_path):
     x = np.arange(5 * 16, dtype=np.uint8).reshape(5, 4, 4)
     images = load_images(x, classes=["a/b", "a:b", "..", "=x", "CON"], labels=range(5))
