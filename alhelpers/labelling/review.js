@@ -15,7 +15,7 @@ function render({ model, el }) {
   let wanted = [], coming = []; // pictures that are still to be asked for, and those on their way
 
   const root = make("div", "al-label al-review", "", {
-    role: "group", "aria-label": "Review labels", "data-lm-suppress-shortcuts": "true",
+    role: "group", "aria-label": "Review labels", tabindex: -1, "data-lm-suppress-shortcuts": "true",
   });
   const note = make("div", "al-note", "", { role: "status" });
   const trouble = make("div", "al-trouble", "", { role: "alert" });
@@ -133,10 +133,13 @@ function render({ model, el }) {
       coming = [];
       askForPictures();
     } else {
+      const within = root.matches(":focus-within");
       groups = content.groups;
       say(content.note);
       showGrid();
       choose(null);
+      // What was clicked has gone, and on the page itself d d deletes the cell.
+      if (within && !root.matches(":focus-within")) root.focus({ preventScroll: true });
     }
   }
 

@@ -411,6 +411,9 @@ def test_a_click_in_the_grid_of_all_answers_corrects(browser, grey, tmp_path):
         page.click(".al-bar .al-class >> nth=1")
         page.wait_for_selector(".al-heading:has-text('z (1)')")
         assert tiles.last.get_attribute("data-image") == chosen
+        assert page.evaluate("document.querySelector('.al-review').matches(':focus-within')"), (
+            "keys go astray"
+        )
         assert ledger.answers([chosen]).tolist() == [1]
         assert ledger.events()[-1].action == "correction"
         page.close()
