@@ -82,8 +82,9 @@ function resultInWords(yours, twin) {
     gain: number(Math.abs(100 * gain), 1),
     guess: percent(app.guess.at(-1)[1], 0),
   };
-  const said = t(gain > 1e-9 ? "race_result" : gain < -1e-9 ? "race_loss" : "race_same", values);
-  return `${said} ${t(app.extended ? "race_extended" : "race_doubt")}`;
+  const chosen = yours.length > 1; // the first batch is the twin's, too
+  const said = t(!chosen ? "race_first" : gain > 1e-9 ? "race_result" : gain < -1e-9 ? "race_loss" : "race_same", values);
+  return chosen ? `${said} ${t(app.extended ? "race_extended" : "race_doubt")}` : said;
 }
 
 function drawRace(width) {

@@ -12,9 +12,12 @@ export function t(key, values = {}) {
   return TEXTS[key].replace(/\{(\w+)\}/g, (_, name) => values[name]);
 }
 
+const formats = {}; // by decimals: kept, because making one is slow
+
 export function number(value, digits = 0) {
   const options = { minimumFractionDigits: digits, maximumFractionDigits: digits };
-  return new Intl.NumberFormat(document.documentElement.lang, options).format(value);
+  formats[digits] ??= new Intl.NumberFormat(document.documentElement.lang, options);
+  return formats[digits].format(value);
 }
 
 export const percent = (share, digits = 1) => `${number(100 * share, digits)}%`;

@@ -55,13 +55,10 @@ async function begin() {
   settingsFromAddress();
   // A link to a race comes before a race that was kept, unless they are the same.
   const linked = location.hash.includes("=");
-  setUpIdea();
-  setUpLabel();
-  setUpCompare();
-  setUpDeal();
-  setUpArticle();
-  setUpTake();
-  setUpLinks();
+  for (const setUp of [setUpIdea, setUpLabel, setUpCompare, setUpDeal, setUpArticle, setUpTake, setUpLinks]) {
+    setUp();
+    await new Promise((resume) => setTimeout(resume)); // a click in between need not wait for all of them
+  }
   if (!linked) takeUpKept();
   changed();
   try {
