@@ -202,6 +202,18 @@ def test_no_answer_is_about_a_picture_that_was_not_seen(opened, grey, tmp_path):
     assert min(event.milliseconds for event in given) >= 199
 
 
+def test_a_key_while_the_kernel_is_at_work_is_not_dropped_without_a_word(opened, grey, tmp_path):
+    bench = opened(grey)
+    bench.wait()
+    bench.page.evaluate(
+        """() => ['x', 'z'].forEach(key => document.querySelector('.al-label').dispatchEvent(
+            new KeyboardEvent('keydown', {key, code: `Key${key.toUpperCase()}`, bubbles: true})))"""
+    )
+    said = "Saved: x. An answer that came too early was not taken."
+    bench.page.wait_for_selector(f".al-note:text-is('{said}')")
+    assert [event.label for event in labels(tmp_path, grey)] == ["x"]
+
+
 def test_a_picture_is_zoomed_and_its_grey_levels_are_stretched(opened, grey):
     bench = opened(grey)
 
