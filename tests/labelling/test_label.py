@@ -597,7 +597,7 @@ def test_a_class_added_by_a_colleague_makes_everybody_s_learner_know_it(images, 
         Labeler._playing.clear()
         theirs.play(lambda: loop(theirs))
         assert ann.do("class", number=3, name="new")["note"] == "Added: new, key 3."
-        assert ann.do("class", number=0, name="nought")["note"] == "0 is called nought now."
+        assert ann.do("class", number=0, name="nought")["note"] == "Renamed: 0 is nought now, key 0."
         assert learners["ann"].data.n_classes == 4
         ann.label(ann.next(), 3)
         ben.next()
