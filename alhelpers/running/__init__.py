@@ -1,6 +1,7 @@
 """Run notebooks and sweeps of them: on this machine in kernels of their own, or on a cluster."""
 
 import json
+import re
 
 from alhelpers.errors import UserError
 
@@ -36,3 +37,9 @@ def _plain(name: str, value: object) -> object:
     if not (value is None or isinstance(value, bool | int | float | str)) or whole:
         raise UserError(f"sweep_result: {name} is a {kind}; give one number, a text, True, False or None")
     return value
+
+
+def one_line(text: object) -> str:
+    """A text or an error in one line of at most 300 characters."""
+    line = re.sub(r"\s+", " ", str(text)).strip()[:300]
+    return line.encode(errors="replace").decode()  # half letters, of paths in another encoding

@@ -107,8 +107,10 @@ def sweep_notebook(options: argparse.Namespace) -> int:
 
 def compare_engines(options: argparse.Namespace) -> int:
     """Run the article's 403 fits with TensorFlow, NumPy and JavaScript, and compare with the notebooks'."""
+    from alhelpers import models
     from alhelpers.running import exact, notebooks
 
+    models.engine()  # every engine is tried, whichever is asked for; but not if that is none
     if exact.check(notebooks.NOTEBOOKS, options.out):
         print(f"Exact on this machine; every fit is in {options.out}")
         return 0

@@ -18,8 +18,10 @@ from alhelpers.errors import UserError
 from alhelpers.files import atomic_write
 from alhelpers.learner import ActiveLearner, Fit, History
 from alhelpers.models import ENGINES, engine
-from alhelpers.running.notebooks import TIMEOUT, one_line
+from alhelpers.running import one_line
 
+TIMEOUT = 3600
+"""Seconds that an engine may take."""
 EXACT, NOT_EXACT, CANNOT_RUN = 0, 1, 2
 """Exit codes of this module as a program."""
 JAVASCRIPT = Path(__file__).resolve().parents[2] / "site" / "try" / "exact.mjs"
@@ -59,7 +61,7 @@ def javascript_fits() -> list[Fit]:
     try:
         done = subprocess.run(["node", JAVASCRIPT], input=images, capture_output=True, timeout=TIMEOUT)
     except subprocess.TimeoutExpired:
-        raise UserError(f"node has not done the fits within {TIMEOUT:g} s; try again") from None
+        raise UserError(f"node has not done the fits within {TIMEOUT} s; try again") from None
     if done.returncode:
         why = done.stderr.decode(errors="replace").strip() or f"exit code {done.returncode}"
         raise UserError(f"node cannot run {JAVASCRIPT.name} ({one_line(why)}); version 18 or later can")
@@ -163,7 +165,7 @@ def check(notebooks: Path, out: Path) -> bool:
         try:
             done = subprocess.run(command, env=env, stderr=subprocess.PIPE, timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
-            raise UserError(f"{name} has not done the fits within {TIMEOUT:g} s; try again") from None
+            raise UserError(f"{name} has not done the fits within {TIMEOUT} s; try again") from None
         codes.append(done.returncode)
         if done.returncode not in (EXACT, NOT_EXACT):
             said = done.stderr.decode(errors="replace").strip().splitlines()

@@ -6,7 +6,6 @@ import csv
 import json
 import math
 import os
-import re
 import sys
 import tempfile
 import time
@@ -24,7 +23,7 @@ from nbformat import NotebookNode
 from alhelpers.errors import UserError
 from alhelpers.files import atomic_write, replacing
 from alhelpers.learner import Fit, History
-from alhelpers.running import RESULT_MIME
+from alhelpers.running import RESULT_MIME, one_line
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 NOTEBOOKS = REPOSITORY / "notebooks"
@@ -402,9 +401,3 @@ def _share_processors(jobs: int) -> None:
 def first_line(text: object) -> str:
     """The first line of a text or an error, at most 200 characters."""
     return next(iter(str(text).strip().splitlines()), "")[:200]
-
-
-def one_line(text: object) -> str:
-    """A text or an error in one line of at most 300 characters."""
-    line = re.sub(r"\s+", " ", str(text)).strip()[:300]
-    return line.encode(errors="replace").decode()  # half letters, of paths in another encoding

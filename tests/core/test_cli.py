@@ -201,3 +201,13 @@ def test_a_missing_package_is_named(monkeypatch, capsys):
     assert "nbformat" in said
     assert said.endswith("; `alhelpers doctor` says what to install\n")
     assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", ["run", "exact"])
+def test_an_engine_that_there_is_not_is_one_sentence(command, monkeypatch, tmp_path, capsys):
+    monkeypatch.setenv("ALHELPERS_ENGINE", "torch")
+    assert cli.main([command, "--out", str(tmp_path / "out")]) == 2
+    assert capsys.readouterr().err == (
+        "alhelpers: ALHELPERS_ENGINE is 'torch'; give tensorflow or numpy, or unset it\n"
+    )
+    assert not (tmp_path / "out").exists()

@@ -145,3 +145,13 @@ def test_on_arm_both_engines_run_and_one_that_is_not_exact_shows(tmp_path, monke
     done = subprocess.run(["bash", str(script), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == max(codes), done.stderr
     assert done.stdout.count("emulated") == 2
+
+
+def test_it_needs_no_package_beyond_an_engine_s():
+    """As on a machine where nothing but NumPy and TensorFlow is laid out: see benchmarks/arm.sh."""
+    without = (
+        "import sys; sys.modules.update(dict.fromkeys(['nbformat', 'IPython', 'matplotlib', 'traitlets']))"
+    )
+    program = [sys.executable, "-c", f"{without}; import alhelpers.running.exact"]
+    done = subprocess.run(program, capture_output=True, encoding="utf-8", check=False)
+    assert done.returncode == 0, done.stderr
