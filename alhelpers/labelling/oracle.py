@@ -37,6 +37,11 @@ class LedgerOracle:
         self._look = Look(labeller, again=again)
         self.ledger, self.labeller, self.again = ledger, self._look.who, again
         ledger.check_person(self.labeller)
+        self.take_stock()
+
+    def take_stock(self) -> None:
+        """Note which answers there are now: those that a loop which begins now finds, and did not ask for."""
+        self.newest = max((event.id for event in self.answered().values()), default=0)
 
     def label(self, asked: "Images | Batch") -> np.ndarray:
         """Labels of these images, int64 of shape (n,); -1 where the answer is "cannot tell".
@@ -60,6 +65,7 @@ class LedgerOracle:
         `n_images`, how many it will ask about in all, tells a person how much is to come. Raises OracleError
         if the loop yields nothing.
         """
+        self.take_stock()
         batches, labels = begin(loop), None
         with suppress(StopIteration):
             while True:
@@ -112,7 +118,13 @@ class PoolOracle:
         return self.oracle.label(self._batch(queried))
 
     def next_batch(self, n: int) -> Batch:
-        """The first n unlabelled images, for a loop to yield before `learner.label_manually(n)`."""
+        """The n images to ask about next, for a loop to yield before `learner.label_manually(n)`.
+
+        First among them are those that have a label already and that the loop would not come to: see
+        `n_known`. So no label is left unused because another was corrected.
+        """
+        passed_by, labelled = self._given(n)
+        self.learner.ask_first(np.array(labelled if passed_by else [], np.int64))
         return self._batch(self.learner.unlabeled[:n])
 
     def n_known(self, n: int) -> int:
@@ -121,16 +133,23 @@ class PoolOracle:
         A loop that asks about n images at a time begins with `while known := learner.oracle.n_known(n)`, and
         in it labels and fits `known` images. So labels that were imported, or given in a loop with other
         settings, are learned from before anybody is asked. Those that this loop has asked for before, until
-        the kernel died, come in the rounds that they came in.
+        the kernel died, come in the rounds that they came in; and those that it has asked for since it began,
+        when it is run again from its beginning.
         """
-        learner, answered = self.learner, self.oracle.answered()
-        events = [answered.get(self.images.digests[i]) for i in learner.unlabeled]
+        passed_by, _ = self._given(n)
+        self.learner.ask_first(np.array(passed_by, np.int64))
+        return len(passed_by)
+
+    def _given(self, n: int) -> tuple[list[int], list[int]]:
+        """Positions of unlabelled images with a label: those that the loop will not come to, and all."""
+        learner, answered, this_round = self.learner, self.oracle.answered(), len(self.learner.history) + 1
+        found = (answered.get(self.images.digests[i]) for i in learner.unlabeled)
+        events = [event if event and event.id <= self.oracle.newest else None for event in found]
         labelled = [i for i, event in enumerate(events) if event and event.label is not None]
-        chosen = [i for i in labelled if events[i].action == IMPORT or events[i].round == 0]
-        if not chosen and not _has_asked_before(events, n, len(learner.history) + 1):
-            chosen = labelled
-        learner.ask_first(np.array(chosen, np.int64))
-        return len(chosen)
+        passed_by = [i for i in labelled if events[i].action == IMPORT or events[i].round < this_round]
+        if not passed_by and not _has_asked_before(events, n, this_round):
+            passed_by = labelled
+        return passed_by, labelled
 
     def for_learner(self, learner: "ActiveLearner") -> "PoolOracle":
         """The same for another learner on this pool: its questions carry its own round and guess."""

@@ -143,6 +143,7 @@ class Labeler(LedgerOracle):
         self._playing[key] = self
         with self._lock:
             self._n_images = n_images
+            self.take_stock()
             self._begin(loop)
             self._go_on()
         return self.widget
@@ -300,6 +301,8 @@ class Tab:
                 candidate = acts.pop()
                 if loop is None or candidate in self.asked:
                     image = self.ledger.undo(look, candidate)
+                    if acts is self.labeler._earlier:
+                        self.labeler.take_stock()  # the loop takes another way now, and loses nothing by it
         if image is None:
             self.show(look, self.ledger.claim(look), "Nothing to undo here.")
             return

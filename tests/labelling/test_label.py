@@ -6,16 +6,20 @@ import sys
 import threading
 from dataclasses import replace
 from functools import partial
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+from alhelpers import ActiveLearner, Dataset
+from alhelpers.evidence import Converged
 from alhelpers.labelling.events import AlreadyAnswered, LedgerError, Look
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, OracleError
 from alhelpers.labelling.oracle import SimulatedPerson
 from alhelpers.labelling.widget import Labeler, NotDoneError, class_keys
+from alhelpers.queries import margin
 
 
 @pytest.fixture
@@ -161,10 +165,6 @@ def test_undo_brings_the_image_back(images, ledger):
 
 def learn(person, images, results):
     """A loop of rounds on a learner, as in the notebook."""
-    from alhelpers import ActiveLearner, Dataset
-    from alhelpers.evidence import Converged
-    from alhelpers.queries import margin
-
     y = yield images.take(range(10))
     learner = ActiveLearner(
         Dataset(images.x[10:], None, images.x[:10], y, 3), model=partial(Converged, C=1.0)
@@ -573,9 +573,6 @@ def test_where_the_file_is_not_the_ledger_s_the_labels_go_beside_it_and_the_line
 
 
 def test_a_class_added_by_a_colleague_makes_everybody_s_learner_know_it(images, ledger, tmp_path):
-    from alhelpers import ActiveLearner, Dataset
-    from alhelpers.evidence import Converged
-
     learners = {}
 
     def loop(labeler):
@@ -650,3 +647,77 @@ def write_table(file, digests):
 def test_a_key_takes_no_longer_when_many_images_have_been_answered(images, tmp_path):
     few, many = (work_of_a_key(images, tmp_path / f"{n}.db", n) for n in (100, 10_000))
     assert (many <= 1.1 * few + 5).all(), f"lines and hundreds of steps: {few} for 100, {many} for 10,000"
+
+
+def as_in_the_notebook(labeler, images, state, batch_size=5, budget=20):
+    """Notebook 12's loop on 40 images of a pool and ten to check with."""
+    check, pool = images.take(range(10)), images.take(range(10, 50))
+
+    def learn(learner, n):
+        learner.label_manually(n)
+        learner.fit(verbose=False)
+        learner.lowest_first(margin)
+        state.labels = len(learner.labels)
+
+    def loop():
+        y_check = yield check
+        learner = ActiveLearner(Dataset(pool.x, None, check.x, y_check, 3), model=partial(Converged, C=1.0))
+        learner.oracle, state.learner = labeler.for_pool(pool, learner), learner
+        while known := learner.oracle.n_known(batch_size):
+            learn(learner, known)
+        for _ in range(0, budget, batch_size):
+            yield learner.oracle.next_batch(batch_size)
+            learn(learner, batch_size)
+
+    return loop
+
+
+def begin_as_in_the_notebook(ledger, images):
+    state, labeler = SimpleNamespace(labels=0), Labeler(ledger, "ann")
+    tab = Viewer(labeler)
+    labeler.play(as_in_the_notebook(labeler, images, state), 30)
+    return tab, state
+
+
+def test_undo_takes_back_only_what_this_loop_asked_where_labels_were_there_before(images, ledger, tmp_path):
+    truth = dict(zip(images.digests, images.known, strict=True))
+    tab, _ = begin_as_in_the_notebook(ledger, images)
+    for _ in range(20):  # the check set and two rounds; then labels from elsewhere, and all cells again
+        image = tab.next()
+        tab.label(image, truth[image])
+    rows = [f"{images.digests[i]},{images.classes[images.known[i]]}\n" for i in range(40, 46)]
+    (tmp_path / "more.csv").write_text("image,label\n" + "".join(rows))
+    ledger.import_labels(tmp_path / "more.csv", "ben")
+    tab, state = begin_as_in_the_notebook(ledger, images)
+    assert state.labels >= 10, "what was labelled before is learned from"
+    before, given = state.labels, []
+    for _ in range(7):  # a round, and two of the next
+        given.append(tab.next())
+        tab.label(given[-1], truth[given[-1]])
+    standing = {event.image for event in ledger.standing()}
+    for image in reversed(given):
+        assert "Taken back" in tab.do("undo")["note"]
+        assert tab.next() == image
+        standing.remove(image)
+        assert {event.image for event in ledger.standing()} == standing
+    assert state.labels == before
+    while given:  # answered anew, it goes the same way
+        assert tab.next() == given.pop(0)
+        tab.label(tab.next(), truth[tab.next()])
+
+
+def test_a_corrected_label_costs_no_other(images, ledger):
+    truth = dict(zip(images.digests, images.known, strict=True))
+    tab, state = begin_as_in_the_notebook(ledger, images)
+    for _ in range(23):
+        image = tab.next()
+        tab.label(image, truth[image])
+    first = state.learner.labeled[0] + 10
+    ledger.correct(Look("ann"), images.digests[first], images.classes[(images.known[first] + 1) % 3])
+    tab, state = begin_as_in_the_notebook(ledger, images)
+    check = set(images.digests[:10])
+    told = {event.image for event in ledger.standing()} - check
+    assert tab.next() not in told
+    asked = set(tab.labeler._loop.asked) - check
+    assert told <= asked | {images.digests[i + 10] for i in state.learner.labeled}, "a label is left unused"
+    assert state.labels >= len(told) - 4, "all of them but those of the round that is being asked"
