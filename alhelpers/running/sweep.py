@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import platform
+import queue
 import shutil
 import socket
 import tempfile
@@ -192,6 +193,8 @@ def _execute_here(
     os.environ["TF_NUM_INTEROP_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     kernels.ENDING.clear()
     waiting, running = iter(pending), {}
+    # Not `futures.wait`: Ctrl-C in the middle of its waiting may become another error in Python itself.
+    done: queue.SimpleQueue[futures.Future] = queue.SimpleQueue()
     at_work: set[str] = set()  # kept by the threads: Ctrl-C may come before a future is in `running`
 
     def work(planned: PlannedRun) -> Result:
@@ -205,13 +208,17 @@ def _execute_here(
     try:
         while True:
             for planned in itertools.islice(waiting, 2 * jobs - len(running)):
-                running[pool.submit(work, planned)] = planned.id
+                future = pool.submit(work, planned)
+                running[future] = planned.id
+                future.add_done_callback(done.put)
             if not running:
                 return
-            # Looked after now and then, for where Ctrl-C does not end a wait.
-            for ended in futures.wait(running, timeout=2, return_when=futures.FIRST_COMPLETED).done:
-                yield running[ended], ended.result()
-                shutil.rmtree(place(running.pop(ended)), ignore_errors=True)
+            try:
+                ended = done.get(timeout=2)  # looked after now and then, for where Ctrl-C does not end a wait
+            except queue.Empty:
+                continue
+            yield running[ended], ended.result()
+            shutil.rmtree(place(running.pop(ended)), ignore_errors=True)
     finally:
         # What still runs was interrupted; the threads that wait for it would hold up the end of the sweep.
         kernels.ENDING.set()
