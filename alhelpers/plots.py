@@ -289,19 +289,15 @@ def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
 
 
 @matplotlib_defaults()
-def confidence(curves: Mapping[str, np.ndarray]) -> Picture:
-    """Sorted confidences, one curve for each name. Notebooks 06 and 07."""
+def confidence(values: np.ndarray) -> Picture:
+    """Confidences of images, (n,), in the order given, lowest first. Notebook 06."""
     alt = "Line: confidence of the model in its own answer, images sorted from least to most confident"
     figure = Picture(alt)
     axes = figure.subplots()
-    for (name, values), colour in _each(curves.items(), looks=(BLUE, ORANGE, GREEN)):
-        axes.plot(np.arange(1, len(values) + 1), values, color=colour, label=name)
-    longest = max(len(v) for v in curves.values())
+    axes.plot(np.arange(1, len(values) + 1), values, color=BLUE)
     axes.set(xlabel="unlabelled image, from least to most confident", ylabel="confidence")
-    axes.set(xlim=(0, longest), ylim=(0, 1.03))
+    axes.set(xlim=(0, len(values)), ylim=(0, 1.03))
     axes.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-    if len(curves) > 1:
-        axes.legend(frameon=False, loc="lower right")
     return without_box(figure)
 
 

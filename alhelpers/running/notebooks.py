@@ -11,10 +11,11 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import nbformat
@@ -300,8 +301,11 @@ def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], 
     with ProcessPoolExecutor(jobs, **settings) as pool:
         try:
             # The last notebooks are the longest: started first, none is left running alone at the end.
-            for done in as_completed([pool.submit(*task) for task in reversed(tasks)]):
-                outcomes.append(done.result())
+            ended: SimpleQueue[Future] = SimpleQueue()
+            for task in reversed(tasks):
+                pool.submit(*task).add_done_callback(ended.put)
+            for _ in tasks:
+                outcomes.append(next_of(ended).result())
                 report(outcomes[-1])
         except BrokenProcessPool:
             raise OSError(
@@ -319,6 +323,16 @@ def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], 
                 worker.join(ENDING_SECONDS)
             raise
     return sorted(outcomes)
+
+
+def next_of(ended: SimpleQueue[Future]) -> Future:
+    """The next future that ends, from a queue that is each one's done callback.
+
+    Unlike `as_completed` and `wait`, whose locks turn a Ctrl-C in the wrong moment into a RuntimeError.
+    """
+    while True:
+        with contextlib.suppress(Empty):
+            return ended.get(timeout=2)  # now and then, for where Ctrl-C does not end a wait
 
 
 def _execute_into(folder: Path, notebook: Path) -> Outcome:

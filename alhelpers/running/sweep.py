@@ -193,7 +193,6 @@ def _execute_here(
     os.environ["TF_NUM_INTEROP_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
     kernels.ENDING.clear()
     waiting, running = iter(pending), {}
-    # Not `futures.wait`: Ctrl-C in the middle of its waiting may become another error in Python itself.
     done: queue.SimpleQueue[futures.Future] = queue.SimpleQueue()
     at_work: set[str] = set()  # kept by the threads: Ctrl-C may come before a future is in `running`
 
@@ -213,10 +212,7 @@ def _execute_here(
                 future.add_done_callback(done.put)
             if not running:
                 return
-            try:
-                ended = done.get(timeout=2)  # looked after now and then, for where Ctrl-C does not end a wait
-            except queue.Empty:
-                continue
+            ended = notebooks.next_of(done)
             yield running[ended], ended.result()
             shutil.rmtree(place(running.pop(ended)), ignore_errors=True)
     finally:

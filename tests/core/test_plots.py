@@ -27,7 +27,7 @@ def every_figure():
         "confusion": plots.confusion(np.array([[5, 1], [0, 4]])),
         "weights": plots.weights(WEIGHTS),
         "strip": plots.strip(DIGITS[:3], ["a", "b", "c"]),
-        "confidence": plots.confidence({"x": np.linspace(0.2, 1, 50)}),
+        "confidence": plots.confidence(np.linspace(0.2, 1, 50)),
         "learning_curve": plots.learning_curve({"x": (n, accuracy)}, {"all": 0.9}),
         "pseudo_labels": plots.pseudo_labels(np.arange(1, 6), np.arange(5), n, accuracy),
         "bands": plots.bands({"x": (n, accuracy, accuracy - 0.1, accuracy + 0.1)}, {"all": 0.9}),
@@ -54,7 +54,7 @@ def test_curves_and_levels_are_drawn_as_given():
     assert curve == [[10, 20, 30], [0.38, 0.5, 0.6]]
     assert level[1] == [0.9, 0.9]
     confidence = np.sort(rng.random(40))
-    drawn = plots.confidence({"x": confidence}).numbers()[0]["lines"][0]
+    drawn = plots.confidence(confidence).numbers()[0]["lines"][0]
     assert np.allclose(drawn[1], confidence, rtol=1e-4)
 
 
@@ -108,7 +108,6 @@ def test_more_than_a_figure_can_tell_apart_is_refused():
     names = "abcdefghijk"
     for draw in (
         lambda: plots.class_balance(np.ones((3, 10), int), names[:3]),
-        lambda: plots.confidence(dict.fromkeys(names[:4], x)),
         lambda: plots.learning_curve(dict.fromkeys(names[:4], (x, x))),
         lambda: plots.learning_curve({"a": (x, x)}, dict.fromkeys(names[:3], 0.5)),
         lambda: plots.bands(dict.fromkeys(names, band)),

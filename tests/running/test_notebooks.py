@@ -149,10 +149,10 @@ def test_the_second_code_cell_checks_the_parameters(path):
 def test_a_figure_that_is_not_the_committed_one_is_said_to_differ():
     x = np.linspace(0.2, 0.9, 40)
     figures = [
-        plots.confidence({"all": x}),
-        plots.confidence({"all": x * 1.01}),
-        plots.confidence({"all": x, "one more": x}),
-        plots.confidence({"other": x[:20]}),
+        plots.confidence(x),
+        plots.confidence(x * 1.01),
+        plots.learning_curve({"one": (x, x), "one more": (x, x)}),
+        plots.confidence(x[:20]),
         plots.digit(np.eye(28), 1),
         plots.digit(np.eye(28)[::-1], 1),
         plots.digit(np.eye(20), 1),
