@@ -12,7 +12,6 @@ from alhelpers.files import read_shipped
 N_TRAIN, N_TEST = 60_000, 10_000
 CANNOT_TELL = -1
 """In place of a label: an oracle has looked at the image and cannot tell."""
-N_DRAWS = 100  # draws whose results results.csv.gz holds, numbered from 0
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from alhelpers.data import N_DRAWS, N_TRAIN
+from alhelpers.data import N_TRAIN
 from alhelpers.errors import UserError
 
 _DECLARATION = re.compile(r"^(\w+) *: *([^=#\n]+?) *= *(.*?) *$", re.MULTILINE)
@@ -142,13 +142,6 @@ def _check_together(given: Mapping[str, Any]) -> None:
             f"n_pool {given['n_pool']:,} and n_test {given['n_test']:,} together exceed the {N_TRAIN:,} "
             "images there are; give a smaller n_pool"
         )
-    if {"recompute", "first_draw", "n_draws"} <= set(given) and not given["recompute"]:
-        last = given["first_draw"] + given["n_draws"] - 1
-        if last >= N_DRAWS:
-            raise ParameterError(
-                f"draws {given['first_draw']:,} to {last:,} are asked for and the results file holds "
-                f"0 to {N_DRAWS - 1}; give a smaller first_draw or n_draws, or recompute = True"
-            )
 
 
 def _latest(cells: list[str]) -> dict[str, Rule]:

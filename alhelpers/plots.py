@@ -407,11 +407,6 @@ def pack_image(image: np.ndarray) -> str:
     return base64.b64encode(zlib.compress(levels.tobytes(), 9)).decode()
 
 
-def unpack_image(packed: str) -> np.ndarray:
-    """The 256 levels of `pack_image`, flat, uint8."""
-    return np.frombuffer(zlib.decompress(base64.b64decode(packed)), np.uint8)
-
-
 def _numbers(axes: Axes) -> dict[str, Any]:
     found = {
         "lines": [[_round(v) for v in line.get_data()] for line in axes.lines],

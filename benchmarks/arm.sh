@@ -21,18 +21,18 @@ if [ ! -e "$folder/system/usr/bin/python3.11" ]; then
 fi
 
 if [ ! -d "$folder/site/numpy" ]; then
-  wanted() { sed -n "s/^\($1==[^ ;]*\).*/\1/p" requirements.lock | head -n 1; }
+  # TensorFlow's own requirements, as its wheel names them; Keras and TensorBoard are not imported.
+  names=(numpy scipy tensorflow h5py grpcio ml-dtypes wrapt protobuf absl-py astunparse flatbuffers gast google-pasta
+    opt-einsum packaging requests six termcolor typing-extensions wheel setuptools keras urllib3 idna certifi
+    charset-normalizer rich namex optree)
   platforms=(--platform manylinux_2_28_aarch64 --platform manylinux_2_27_aarch64
     --platform manylinux_2_17_aarch64 --platform manylinux2014_aarch64)
-  # TensorFlow's own requirements, as its wheel names them; Keras and TensorBoard are not imported.
+  wanted=()
+  for name in "${names[@]}"; do
+    wanted+=("$(grep -om 1 "^$name==[^ ;]*" requirements.lock || { echo "requirements.lock has no $name" >&2; exit 1; })")
+  done
   "$python" -m pip download -q --dest "$folder/wheels" --only-binary=:all: --no-deps --python-version 3.11 \
-    "${platforms[@]}" "$(wanted numpy)" "$(wanted scipy)" "$(wanted tensorflow)" "$(wanted h5py)" \
-    "$(wanted grpcio)" "$(wanted ml-dtypes)" "$(wanted wrapt)" "$(wanted protobuf)" "$(wanted absl-py)" \
-    "$(wanted astunparse)" "$(wanted flatbuffers)" "$(wanted gast)" "$(wanted google-pasta)" \
-    "$(wanted opt-einsum)" "$(wanted packaging)" "$(wanted requests)" "$(wanted six)" "$(wanted termcolor)" \
-    "$(wanted typing-extensions)" "$(wanted wheel)" "$(wanted setuptools)" "$(wanted keras)" \
-    "$(wanted urllib3)" "$(wanted idna)" "$(wanted certifi)" "$(wanted charset-normalizer)" \
-    "$(wanted rich)" "$(wanted namex)" "$(wanted optree)" "$(wanted libclang)"
+    "${platforms[@]}" "${wanted[@]}"
   mkdir -p "$folder/site"
   for wheel in "$folder"/wheels/*.whl; do "$python" -m zipfile -e "$wheel" "$folder/site"; done
 fi

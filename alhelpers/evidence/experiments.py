@@ -12,7 +12,8 @@ from pathlib import Path
 import numpy as np
 
 from alhelpers.agreement import agreement
-from alhelpers.data import N_DRAWS, load_mnist, scale
+from alhelpers.data import load_mnist, scale
+from alhelpers.errors import UserError
 from alhelpers.evidence import carry_over
 from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.draws import TUNING, Draw, draw, with_wrong_labels
@@ -30,6 +31,7 @@ from alhelpers.stopping import NET_RIGHT, is_stable
 
 MADE_WITH = ("2.4.6", "1.17.1")
 """NumPy and SciPy of the results file, those that the lock has for Python 3.11. Others round differently."""
+N_DRAWS = 100  # in the results file, numbered from 0
 BUDGET = 400
 # What the draws of `tuning` settled on; notebook 10 shows how.
 BETTER, BEST_CONFIDENCE = Recipe("margin", C=0.1), 0.5
@@ -360,15 +362,15 @@ def results(experiments: Sequence[str], seeds: Iterable[int], recompute: bool = 
 
     Of an experiment in FEWER, the file gives all its draws, and no more than so many are computed.
 
-    Raises ValueError if the file does not hold a draw, and OSError if the file is missing or damaged.
+    Raises UserError if the file does not hold a draw, and OSError if the file is missing or damaged.
     """
     seeds = list(seeds)
     if recompute:
         return Results(compute(experiments, seeds))
     if not set(seeds) <= set(range(N_DRAWS)):
-        raise ValueError(
-            f"the results file holds draws 0 to {N_DRAWS - 1}, not all of {min(seeds)} to {max(seeds)}; "
-            "set recompute = True"
+        raise UserError(
+            f"draws {min(seeds):,} to {max(seeds):,} are asked for and the results file holds 0 to "
+            f"{N_DRAWS - 1}; give a smaller first_draw or n_draws, or recompute = True"
         )
     wanted = set(seeds)
     return Results(

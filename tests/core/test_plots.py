@@ -5,6 +5,7 @@ import io
 import matplotlib.image
 import numpy as np
 import pytest
+from figures import unpacked
 
 from alhelpers import plots
 
@@ -90,9 +91,9 @@ def test_bars_are_shares():
 def test_images_survive_packing():
     image = DIGITS[0].copy()
     image.flat[:2] = 0, 255
-    assert np.array_equal(plots.unpack_image(plots.pack_image(image)), image.ravel())
+    assert np.array_equal(unpacked(plots.pack_image(image)), image.ravel())
     strip = plots.strip(DIGITS[:3], ["a", "b", "c"]).numbers()[0]["images"][0]
-    assert len(plots.unpack_image(strip)) == 3 * 28 * 28
+    assert len(unpacked(strip)) == 3 * 28 * 28
 
 
 def test_the_png_is_a_png_and_names_no_version(tmp_path):

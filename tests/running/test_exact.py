@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -145,6 +146,14 @@ def test_on_arm_both_engines_run_and_one_that_is_not_exact_shows(tmp_path, monke
     done = subprocess.run(["bash", str(script), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == max(codes), done.stderr
     assert done.stdout.count("emulated") == 2
+
+
+def test_all_that_the_emulated_run_lays_out_is_locked():
+    repository = NOTEBOOKS.parent
+    script = (repository / "benchmarks" / "arm.sh").read_text("utf-8")
+    names = re.search(r"names=\(([^)]+)\)", script)[1].split()
+    locked = re.findall(r"^([\w.-]+)==", (repository / "requirements.lock").read_text("utf-8"), re.M)
+    assert {"numpy", "tensorflow"} <= set(names) <= set(locked)
 
 
 def test_it_needs_no_package_beyond_an_engine_s():
