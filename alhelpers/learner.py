@@ -201,15 +201,21 @@ class ActiveLearner:
         """Class probabilities of the test images, float32 of shape (n_test, n_classes)."""
         return self.model.predict_proba(self._prepared_test)
 
-    def answers(self, x: np.ndarray) -> np.ndarray:
-        """The most probable class, int64 (n,), of each of images x, (n, height, width) like the pool's.
+    def predict_proba_of(self, x: np.ndarray) -> np.ndarray:
+        """Class probabilities, float32 (n, n_classes), of any images x, (n, height, width) like the pool's.
 
         Raises ValueError if x is no array of such images.
         """
+        if not len(x):
+            return np.empty((0, self.data.n_classes), np.float32)
         check_images("x", x, rows=True)
         if x.shape[1:] != self.data.x_pool.shape[1:]:
             raise ValueError(f"x holds {x.shape[1:]} images and the pool {self.data.x_pool.shape[1:]} ones")
-        return self.model.predict_proba(scale(x)[:, self._pixels]).argmax(axis=1)
+        return self.model.predict_proba(scale(x)[:, self._pixels])
+
+    def answers(self, x: np.ndarray) -> np.ndarray:
+        """The most probable class, int64 (n,), of each of images x; see `predict_proba_of`."""
+        return self.predict_proba_of(x).argmax(axis=1)
 
     def score(self, x: np.ndarray, y: np.ndarray) -> float:
         """Share of images x, (n, height, width) like the pool's, that are classified as y, (n,).

@@ -320,7 +320,7 @@ def learning_curve(
     for (name, (n_labels, accuracy)), colour in _each(curves.items(), looks=(BLUE, ORANGE, GREEN)):
         if name in draws:
             low, high = np.quantile(draws[name][1], [0.05, 0.95], axis=0)
-            behind = f"middle 90% of {len(draws[name][1])} other draws"
+            behind = f"{name}: middle 90% of {len(draws[name][1])} other draws"
             axes.fill_between(draws[name][0], low, high, color=colour, alpha=0.15, lw=0, label=behind)
             for edge in (low, high):  # the band's numbers; a filled area would not carry them
                 axes.plot(draws[name][0], edge, color=colour, lw=0.4, alpha=0.5)

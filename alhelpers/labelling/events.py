@@ -86,8 +86,8 @@ def check_classes(classes: Sequence[str]) -> None:
     """Raise LedgerError unless these are 2 to 36 different names."""
     if not len(classes):
         raise LedgerError(
-            f"no classes are known; name 2 to {MOST_CLASSES} of them, or sort the images into a sub-folder "
-            "for each"
+            f"no classes are known; set classes to 2 to {MOST_CLASSES} names, or sort the images into a "
+            "sub-folder for each"
         )
     if isinstance(classes, str) or not 2 <= len(classes) <= MOST_CLASSES:
         raise LedgerError(f"the classes are {classes!r}; give a list of 2 to {MOST_CLASSES} names")

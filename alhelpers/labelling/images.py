@@ -95,8 +95,8 @@ class Images:
         """
         if n_check + n_stop >= len(self):
             raise ImagesError(
-                f"n_check {n_check:,} and n_stop {n_stop:,} leave none of {len(self):,} images to choose; "
-                "give smaller ones, such as a tenth of the images each"
+                f"a check set of {n_check:,} (n_check) and a stop set of {n_stop:,} leave none of "
+                f"{len(self):,} images to choose from; give a smaller n_check, such as a tenth of the images"
             )
         place = {digest: hashlib.sha256(f"{seed} {digest}".encode()).digest() for digest in self.digests}
         equal: dict[str, list[int]] = {digest: [] for digest in sorted(place, key=place.__getitem__)}

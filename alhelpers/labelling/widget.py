@@ -284,7 +284,8 @@ class Tab:
         label = self.ledger.classes[self.message["label"]] if kind == LABEL else None
         try:
             following = self.ledger.record(look, image, kind, label, self.message.get("milliseconds"))
-            note = {LABEL: f"Saved: {label}.", SKIP: "Skipped until later.", UNSURE: "Set aside."}[kind]
+            done = {LABEL: f"saved: {label}", SKIP: "skipped until later", UNSURE: "set aside"}[kind]
+            note = f"Last image {done}."
             self.acts.append(image)
         except AlreadyAnswered:
             following, note = self.ledger.claim(look), "Somebody else was quicker with that one."

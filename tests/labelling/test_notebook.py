@@ -36,6 +36,8 @@ def labels_after_each_round(tmp_path, **parameters):
 def test_a_budget_that_is_no_multiple_of_the_batch_is_spent_to_the_last_label(tmp_path):
     rounds = labels_after_each_round(tmp_path, n_check=10, label_budget=25)
     assert rounds == [10, 20, 25]
+    executed = (tmp_path / "executed.ipynb").read_text(encoding="utf-8")
+    assert "4,975 labelled by the model" in executed, "all 5,010 images but the 35 that have a label"
 
 
 def test_a_pool_of_less_than_a_batch_is_labelled_and_the_cells_below_run(tmp_path, few_digits):

@@ -154,7 +154,7 @@ def test_names_of_files_and_classes_are_shown_as_text_and_never_run(opened, tmp_
     assert bench.page.inner_text(".al-caption") == name
     assert bench.page.locator(".al-class span").all_inner_texts() == classes
     for _ in range(2):
-        bench.press("2", "Digit2", f"Saved: {classes[1]}.")
+        bench.press("2", "Digit2", f"Last image saved: {classes[1]}.")
     assert bench.page.evaluate("window.hacked") is None
     assert [event.label for event in labels(tmp_path, images)] == [classes[1]] * 2
 
@@ -162,11 +162,11 @@ def test_names_of_files_and_classes_are_shown_as_text_and_never_run(opened, tmp_
 def test_keys_count_by_what_they_write_and_by_their_place_in_other_alphabets(opened, grey, tmp_path):
     bench = opened(grey)
     for key, code, said in (
-        ("z", "KeyY", "Saved: z."),  # Germany
+        ("z", "KeyY", "Last image saved: z."),  # Germany
         ("y", "KeyZ", ""),
-        ("я", "KeyZ", "Saved: z."),  # Russia
-        ("X", "KeyX", "Saved: x."),
-        ("ArrowRight", "Numpad6", "Skipped until later."),
+        ("я", "KeyZ", "Last image saved: z."),  # Russia
+        ("X", "KeyX", "Last image saved: x."),
+        ("ArrowRight", "Numpad6", "Last image skipped until later."),
     ):
         bench.press(key, code, said)
     bench.press("x", "KeyX", isComposing=True)
@@ -179,11 +179,11 @@ def test_keys_count_by_what_they_write_and_by_their_place_in_other_alphabets(ope
 def test_french_digits_need_no_shift(opened, easy_images):
     bench = opened(load_images(easy_images(6)[0], labels=False, classes=[str(k) for k in range(10)]))
     for key, code, said in (
-        ("é", "Digit2", "Saved: 2."),
-        ("-", "Digit6", "Saved: 6."),
-        ("à", "Digit0", "Saved: 0."),
-        ("?", "KeyM", "Set aside."),
-        ("7", "Digit7", "Saved: 7."),
+        ("é", "Digit2", "Last image saved: 2."),
+        ("-", "Digit6", "Last image saved: 6."),
+        ("à", "Digit0", "Last image saved: 0."),
+        ("?", "KeyM", "Last image set aside."),
+        ("7", "Digit7", "Last image saved: 7."),
     ):
         bench.press(key, code, said)
 
@@ -209,7 +209,7 @@ def test_a_key_while_the_kernel_is_at_work_is_not_dropped_without_a_word(opened,
         """() => ['x', 'z'].forEach(key => document.querySelector('.al-label').dispatchEvent(
             new KeyboardEvent('keydown', {key, code: `Key${key.toUpperCase()}`, bubbles: true})))"""
     )
-    said = "Saved: x. An answer that came too early was not taken."
+    said = "Last image saved: x. An answer that came too early was not taken."
     bench.page.wait_for_selector(f".al-note:text-is('{said}')")
     assert [event.label for event in labels(tmp_path, grey)] == ["x"]
 
@@ -231,7 +231,7 @@ def test_a_picture_is_zoomed_and_its_grey_levels_are_stretched(opened, grey):
     assert bench.page.evaluate(width) == pytest.approx(1.25 * before, abs=2)
     bench.press("-", "Minus")
     assert bench.page.evaluate(width) == pytest.approx(before, abs=2)
-    bench.press("x", "KeyX", "Saved: x.")
+    bench.press("x", "KeyX", "Last image saved: x.")
     bench.wait()
     assert levels() > 2 * dim, "the next picture is stretched, too"
 
@@ -263,7 +263,7 @@ def test_the_buttons_stay_where_they_are_and_a_larger_picture_is_within_reach(op
         for key in "+++---":
             page.keyboard.press(key)
             assert place() == before
-        bench.press("x", "KeyX", "Saved: x.")
+        bench.press("x", "KeyX", "Last image saved: x.")
         bench.wait()
         assert place() == before
     for _ in range(10):
@@ -281,7 +281,7 @@ def test_the_buttons_stay_where_they_are_and_a_larger_picture_is_within_reach(op
         }"""
     )
     assert min(corners) >= 0, "a part of the picture is out of reach"
-    bench.press("x", "KeyX", "Saved: x.")
+    bench.press("x", "KeyX", "Last image saved: x.")
     page.wait_for_selector(".al-waiting:has-text('That was all')")
     assert place() == before
 
@@ -323,25 +323,25 @@ def test_what_was_done_is_said_until_the_next_answer_across_rounds(browser, grey
         labeler.play(loop)
         bench = Bench(browser, labeler)
         settled = "() => sent.at(-1).kind === 'next' && document.querySelector('.al-image').dataset.seen"
-        bench.press("x", "KeyX", "Saved: x.")
+        bench.press("x", "KeyX", "Last image saved: x.")
         bench.page.wait_for_function(settled)
         bench.wait()
-        assert bench.page.inner_text(".al-note") == "Saved: x."
+        assert bench.page.inner_text(".al-note") == "Last image saved: x."
         bench.press("Backspace", "Backspace", "Taken back: 0.png. The rounds since then are computed anew.")
         bench.page.wait_for_function(settled)
         bench.wait()
         assert bench.page.inner_text(".al-note").startswith("Taken back: 0.png.")
         for _ in range(3):
-            bench.press("x", "KeyX", "Saved: x.")
+            bench.press("x", "KeyX", "Last image saved: x.")
         bench.page.wait_for_selector(".al-waiting:has-text('That was all')")
-        assert bench.page.inner_text(".al-note") == "Saved: x."
+        assert bench.page.inner_text(".al-note") == "Last image saved: x."
         bench.page.close()
 
 
 def test_a_class_is_renamed_and_added_and_labelling_stops_with_a_file(opened, grey, tmp_path):
     bench = opened(grey)
     page = bench.page
-    bench.press("x", "KeyX", "Saved: x.")
+    bench.press("x", "KeyX", "Last image saved: x.")
     page.click(".al-classes summary")
     page.fill(".al-name input >> nth=0", "xenon")
     page.keyboard.press("Enter")
@@ -356,7 +356,7 @@ def test_a_class_is_renamed_and_added_and_labelling_stops_with_a_file(opened, gr
     page.wait_for_selector(".al-classes .al-note:has-text('Added: yellow, key 1.')")
     bench.wait()
     page.keyboard.press("1")  # the widget has the focus again
-    page.wait_for_selector(".al-words .al-note:has-text('Saved: yellow.')")
+    page.wait_for_selector(".al-words .al-note:has-text('Last image saved: yellow.')")
     assert "to come" in page.inner_text(".al-progress")
     page.click(".al-actions >> text=Stop here and export")
     page.wait_for_selector(".al-waiting:has-text('Stopped: labels.csv')")
