@@ -421,7 +421,9 @@ def test_a_split_loses_and_repeats_no_image_and_leaves_a_pool():
     assert [len(part) for part in parts] == [5, 8, 7]
     assert sorted(sum((part.digests for part in parts), ())) == sorted(images.digests)
     assert parts[0].digests == images.split(5, 8, seed=1)[0].digests != images.split(5, 8, seed=2)[0].digests
-    with pytest.raises(ImagesError, match=r"a check set of 12 \(n_check\) and a stop set of 8 leave none of 20"):
+    with pytest.raises(
+        ImagesError, match=r"a check set of 12 \(n_check\) and a stop set of 8 leave none of 20"
+    ):
         images.split(12, 8)
 
 

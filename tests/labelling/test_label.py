@@ -223,7 +223,9 @@ def test_two_tabs_share_the_work_and_answer_nothing_twice(images, ledger):
     labeler.play(lambda: ask(images, got))
     shown = [tab.next() for tab in tabs]
     assert shown[0] != shown[1]
-    assert tabs[0].label(shown[1], 0)["note"] == "Last image saved: 0.", "the image of the other tab, answered here"
+    assert tabs[0].label(shown[1], 0)["note"] == "Last image saved: 0.", (
+        "the image of the other tab, answered here"
+    )
     assert "had your answer already" in tabs[1].label(shown[1], 1)["note"]
     tabs[0].do("cannot tell", image=images.digests[49])
     assert "had your answer already" in tabs[1].label(images.digests[49], 1)["note"], (
