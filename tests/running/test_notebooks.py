@@ -197,15 +197,6 @@ def test_a_notebook_runs_with_very_few_images(path, tmp_path, monkeypatch):
     )
 
 
-def test_results_can_be_computed_in_the_notebook_for_draws_that_no_file_holds(tmp_path):
-    path = running.NOTEBOOKS / "09_how_sure_are_we.ipynb"
-    parameters = {"n_draws": 2, "first_draw": 500, "recompute": True}
-    assert running.execute_notebook(path, tmp_path / path.name, parameters, tmp_path) is None
-    fresh, committed = numbers(read(tmp_path / path.name)), numbers(read(path))
-    assert len(fresh) == len(committed)
-    assert fresh != committed
-
-
 def test_the_readme_figure_is_the_notebook_s():
     figure = list(running.figures(read(running.NOTEBOOKS / "06_active_learning.ipynb")))[2]
     assert running.README_FIGURE.read_bytes() == figure, "renew docs/ with `make refresh`"
