@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from importlib import metadata
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlparse
 from urllib.request import url2pathname
 
@@ -175,6 +176,7 @@ def _ask_kernel(log: object) -> tuple[str, str | None, str]:
         if message["msg_type"] == "stream":
             printed.append(message["content"]["text"])
 
+    client: Any  # that of a blocking manager, which Jupyter makes out of others when it runs
     with run_kernel(
         kernel_name="python3", startup_timeout=KERNEL_SECONDS, cwd=str(folder), **settings
     ) as client:

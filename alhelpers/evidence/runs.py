@@ -116,7 +116,8 @@ def replicate(
         n = len(learner.labeled)
         if n % record_every == 0 or n == end:
             weights = learner.weight_images().reshape(images.data.n_classes, -1).T
-            fits.append((n, time.process_time() - begin, weights, learner.model.bias.copy()))
+            bias = learner.model.bias.copy()  # type: ignore[attr-defined]  # of a recipe's models
+            fits.append((n, time.process_time() - begin, weights, bias))
     return Run(learner, *map(np.array, zip(*fits, strict=True)))
 
 

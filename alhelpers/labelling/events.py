@@ -4,7 +4,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from alhelpers.errors import UserError
 from alhelpers.labelling.classes import MOST_CLASSES
@@ -117,7 +117,7 @@ def whole_number(what: str, value: object) -> int:
 def utc_text(when: object) -> str:
     """Now, or a moment given as datetime or text, as the record has it. Raises LedgerError for another."""
     try:
-        moment = datetime.now(UTC) if when is None else when
+        moment: Any = datetime.now(UTC) if when is None else when
         moment = datetime.fromisoformat(moment) if isinstance(moment, str) else moment
         moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
         return moment.astimezone(UTC).isoformat(timespec="milliseconds")

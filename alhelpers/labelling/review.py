@@ -72,7 +72,7 @@ class Review:
             heading = "people disagree" if differ else label or "cannot tell"
             groups[heading].append((self._doubt(image, number), -events[-1].id, image, number, events))
         return {
-            heading: [self._tile(*one, classes) for _, _, *one in sorted(members)]
+            heading: [self._tile(image, k, events, classes) for *_, image, k, events in sorted(members)]
             for heading, members in groups.items()
             if members
         }

@@ -9,7 +9,6 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import count
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
@@ -341,10 +340,12 @@ class Tab:
     def export(self) -> tuple[Path, Path | None]:
         """Write the labels to the first name that may be written; return it, and the first that may not."""
         first = file = self.ledger.file.with_suffix(".csv")
-        for number in count(2):
+        number = 1
+        while True:
             try:
                 self.ledger.export(file, self.labeler._images)
             except TakenError:
+                number += 1
                 file = first.with_stem(f"{first.stem} {number}")
             else:
                 return file, None if file == first else first

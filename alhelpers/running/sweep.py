@@ -393,7 +393,7 @@ def _taken(client: "Client", ended: futures.Future, timeout: float) -> Result | 
             raise SweepError(SCHEDULER_GONE) from None
         return problem
     finally:
-        ended.release()
+        ended.release()  # type: ignore[attr-defined]  # a future of Dask's
 
 
 def _lost(planned: PlannedRun, problem: Exception) -> dict[str, Any]:

@@ -66,10 +66,9 @@ def check_8_2(gain: Callable) -> Said:
     gains = [_watched_gain(gain, seed) for seed in range(1, DRAWS + 1)]
     more = "Every draw gives the same: let the seed choose the images."
     check(len(set(gains)) > 1, "does the seed change anything?", more)
-    gains = np.array(gains)
     return (
-        f"{interval(gains).points()}; better in {(gains > 0).sum()} of {len(gains)} draws. "
-        f"Single draws: {100 * gains.min():+.2f} to {100 * gains.max():+.2f}."
+        f"{interval(gains).points()}; better in {sum(gain > 0 for gain in gains)} of {len(gains)} draws. "
+        f"Single draws: {100 * min(gains):+.2f} to {100 * max(gains):+.2f}."
     )
 
 
@@ -86,8 +85,8 @@ def _watched_gain(gain: Callable, seed: int) -> float:
     check(chosen, "where does anything choose?", more)
     first = [fit for fit in fits if fit.unselected and len(fit.labeled) == 400]
     check(first, "compared with what?", "Train a model on the first 400 of the same pool as well.")
-    first, chosen = first[-1], chosen[-1]
-    n, batches = len(chosen.labeled), chosen.batches
+    unselected, last = first[-1], chosen[-1]
+    n, batches = len(last.labeled), last.batches
     more = (
         f"The last fit of the loop has {n} labels: fit once more after the last batch, and begin with none."
     )
@@ -95,8 +94,8 @@ def _watched_gain(gain: Callable, seed: int) -> float:
     more = f"Ask for twenty at a time and fit after each; your batches are {_runs(batches)}."
     check(batches == 20 * [20], "how many labels between one fit and the next?", more)
     more = "A batch is not the one with the smallest margins: sort after each fit, by margin, lowest first."
-    check(chosen.by_margin, "what did the model ask for?", more)
-    due = chosen.accuracy - first.accuracy
+    check(last.by_margin, "what did the model ask for?", more)
+    due = last.accuracy - unselected.accuracy
     more = "Accuracy with chosen labels minus accuracy without."
     check(abs(difference + due) > 1e-9 or not due, "which of the two do you subtract?", more)
     more = f"Return a difference of shares. Yours is {difference:.4f}, and the models differ by {due:.4f}."
