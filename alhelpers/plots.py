@@ -261,7 +261,7 @@ def weights(images: np.ndarray) -> Picture:
     """The weights of each class as an image: purple speaks for the class, orange against it. Notebook 03."""
     columns = min(len(images), 5)
     rows = -(-len(images) // columns)
-    alt = f"{len(images)} images: for each digit, which pixels speak for it and which against"
+    alt = f"{len(images)} images: for each digit, which pixels count for it and which against it"
     figure = Picture(alt, 7.2, 1.75 * rows)
     limit = float(np.quantile(np.abs(images), 0.995))
     grid = figure.subplots(rows, columns, squeeze=False)
