@@ -77,8 +77,7 @@ class ActiveLearner:
         Another model than the article's: a function that makes a `Model` from n_features and n_classes, such
         as `functools.partial(alhelpers.evidence.Converged, C=0.1)`, or a classifier of scikit-learn's shape.
 
-    Raises ValueError if a learning rate or patience is not above 0, or is given for another model, which
-    would not use it; and if `model` is none.
+    Raises ValueError if a number is not above 0, or is given for another model, or if `model` is none.
 
     Source: the three procedures of the article's section "Model, training and labeling processes"; least
     confidence as a query is Lewis and Gale (1994), "A Sequential Algorithm for Training Text Classifiers".
@@ -208,9 +207,7 @@ class ActiveLearner:
         """
         if not len(x):
             return np.empty((0, self.data.n_classes), np.float32)
-        check_images("x", x, rows=True)
-        if x.shape[1:] != self.data.x_pool.shape[1:]:
-            raise ValueError(f"x holds {x.shape[1:]} images and the pool {self.data.x_pool.shape[1:]} ones")
+        _check_alike(x, self.data.x_pool)
         return self.model.predict_proba(scale(x)[:, self._pixels])
 
     def answers(self, x: np.ndarray) -> np.ndarray:
@@ -218,10 +215,7 @@ class ActiveLearner:
         return self.predict_proba_of(x).argmax(axis=1)
 
     def score(self, x: np.ndarray, y: np.ndarray) -> float:
-        """Share of images x, (n, height, width) like the pool's, that are classified as y, (n,).
-
-        Raises ValueError if x is no array of such images.
-        """
+        """Share of images x that are classified as y, (n,); see `predict_proba_of`."""
         return float((self.answers(x) == y).mean())
 
     def weight_images(self) -> np.ndarray:
@@ -259,6 +253,12 @@ class ActiveLearner:
         self.label_source = np.concatenate([self.label_source, np.full(n, source)])
         self.label_round = np.concatenate([self.label_round, np.full(n, len(self.history) + 1, np.int32)])
         self.unlabeled = self.unlabeled[len(told) :]
+
+
+def _check_alike(x: np.ndarray, pool: np.ndarray) -> None:
+    check_images("x", x, rows=True)
+    if x.shape[1:] != pool.shape[1:]:
+        raise ValueError(f"x holds {x.shape[1:]} images and the pool {pool.shape[1:]} ones")
 
 
 def _check_answers(labels: np.ndarray, n: int, n_classes: int) -> None:

@@ -18,7 +18,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Okabe and Ito (2008): told apart with any colour vision.
 BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
-_LIGHT = "#DADADA"
+LIGHT = "#DADADA"
 # A query looks the same in every figure.
 _QUERIES = {
     "random": ("black", "--"),
@@ -123,40 +123,6 @@ def loop() -> Picture:
 
 
 @matplotlib_defaults()
-def boundaries(
-    points: np.ndarray,
-    groups: np.ndarray,
-    before: tuple[np.ndarray, np.ndarray, np.ndarray],
-    after: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> Picture:
-    """What one more label does to a linear boundary: a panel for each of `after`. Notebook 06.
-
-    points are (n, 2), groups 0 or 1, (n,). `before` and each of `after` is the labelled points' indices with
-    W, (2, 2), and b, (2,), of the model trained on them; what `after` has more than `before` is ringed.
-    """
-    words = "; ".join(after)
-    figure = Picture(f"Points in two groups and the boundary before and after one more label: {words}")
-    panels = figure.subplots(1, len(after), sharey=True, squeeze=False)[0]
-    low, high = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
-    across = np.array([low[1], high[1]])
-    for axes, (name, learned) in zip(panels, after.items(), strict=True):
-        for group, (marker, colour) in enumerate((("o", BLUE), ("^", ORANGE))):
-            members, labeled = points[groups == group], points[learned[0]][groups[learned[0]] == group]
-            axes.plot(*members.T, marker, color=_LIGHT, ms=5)
-            axes.plot(*labeled.T, marker, color=colour, ms=8)
-        for (_, W, b), dash, label in ((before, ":", "before"), (learned, "-", "after")):
-            slope, offset = W[:, 1] - W[:, 0], b[1] - b[0]
-            x = -(offset + slope[1] * across) / slope[0]
-            axes.plot(x, across, dash, color="black", label=f"boundary {label}")
-        new = points[np.setdiff1d(learned[0], before[0])]
-        axes.plot(*new.T, "o", ms=16, mfc="none", mec=PURPLE, mew=2.5)
-        axes.set(title=name, xlabel="first feature", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
-    panels[0].set_ylabel("second feature")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
-    return without_box(figure)
-
-
-@matplotlib_defaults()
 def digit(image: np.ndarray, label: int) -> Picture:
     """One image, (height, width), large, with its grey scale. Notebook 01."""
     height, width = image.shape
@@ -222,7 +188,7 @@ def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
         "the steps after it bring nothing better"
     )
     axes = figure.subplots()
-    axes.axvspan(kept, len(accuracy) - 1, color=_LIGHT, lw=0)
+    axes.axvspan(kept, len(accuracy) - 1, color=LIGHT, lw=0)
     axes.plot(range(len(accuracy)), accuracy, color=BLUE, marker="o", ms=3)
     axes.plot([kept], [accuracy[kept]], color=ORANGE, marker="o", ms=8, ls="")
     words, at = f"kept: step {kept}, {accuracy[kept]:.2%}", (kept, accuracy[kept])
@@ -237,7 +203,7 @@ def training_curve(accuracy: np.ndarray, patience: int) -> Picture:
 
 @matplotlib_defaults()
 def confusion(matrix: np.ndarray) -> Picture:
-    """Counts of (true class, predicted class); the diagonal is grey. Notebooks 03 and 04."""
+    """Counts of (true class, predicted class); the diagonal is grey. Notebook 03."""
     wrong = int(matrix.sum() - np.trace(matrix))
     figure = Picture(f"Table: true digit against predicted digit; {wrong} images off the diagonal", 5.4, 4.8)
     axes = figure.subplots()

@@ -11,7 +11,7 @@ from alhelpers.data import scale
 from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.datasets import SIZES, draw_of
 from alhelpers.evidence.draws import TUNING, Draw, draw, with_rare_class, with_slips
-from alhelpers.evidence.queries import ORACLE, QUERIES
+from alhelpers.evidence.queries import COMPARED, ORACLE
 from alhelpers.evidence.runs import Recipe, Run, accuracies, answers, replicate, row_of, rows_at
 from alhelpers.evidence.table import Row
 from alhelpers.queries import margin
@@ -61,7 +61,7 @@ def _runs(experiment: str, seed: int, datasets: Iterable[str], recipes: Sequence
 
 def other_data(seed: int) -> list[Row]:
     """Six queries on four other data sets. MNIST's are those of "better recipe"."""
-    return _runs("other data", seed, SIZES, [{"query": query} for query in QUERIES])
+    return _runs("other data", seed, SIZES, [{"query": query} for query in COMPARED])
 
 
 def greedy_oracle(seed: int) -> list[Row]:

@@ -19,7 +19,7 @@ from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.draws import TUNING, Draw, draw, with_wrong_labels
 from alhelpers.evidence.forecasts import FORECASTS, Forecast, of_those_changed
 from alhelpers.evidence.processes import in_processes
-from alhelpers.evidence.queries import QUERIES
+from alhelpers.evidence.queries import COMPARED
 from alhelpers.evidence.runs import Recipe, Run, accuracies, answers, replicate, row_of
 from alhelpers.evidence.spreading import spread_labels
 from alhelpers.evidence.table import Results, Row, read, write
@@ -76,7 +76,7 @@ def _reordered(images: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 def article_recipe(seed: int) -> list[Row]:
     """The article's way of learning, for each query; and labels without choosing, 400 or all in one fit."""
     images = draw(seed)
-    recipes = [(Recipe(query), BUDGET) for query in QUERIES]
+    recipes = [(Recipe(query), BUDGET) for query in COMPARED]
     recipes += [(Recipe("random", batch_size=n), n) for n in (BUDGET, images.data.n_pool)]
     return _curves("article recipe", images, recipes)
 
@@ -118,7 +118,7 @@ def auto_labeling(seed: int) -> list[Row]:
 def tuning(seed: int) -> list[Row]:
     """Settings to choose from, on draws of their own whose test images stay unseen."""
     images = draw(TUNING + seed, test=False)
-    recipes = [Recipe(query, C) for query in QUERIES for C in (0.01, 0.03, 0.1, 0.3, 1, 10, 100)]
+    recipes = [Recipe(query, C) for query in COMPARED for C in (0.01, 0.03, 0.1, 0.3, 1, 10, 100)]
     recipes += [
         Recipe(query, learning_rate=rate, refitted=refitted)
         for query in ("random", "least confident", "margin")
@@ -147,7 +147,7 @@ def tuning(seed: int) -> list[Row]:
 def better_recipe(seed: int) -> list[Row]:
     """The better recipe, with each query; and random labels up to 2,000 to compare with."""
     images = draw(seed)
-    recipes = [(replace(BETTER, query=query), BUDGET) for query in QUERIES]
+    recipes = [(replace(BETTER, query=query), BUDGET) for query in COMPARED]
     recipes += [
         (replace(BETTER, query="random", batch_size=size), n) for size, n in ((100, 2000), (4000, 4000))
     ]

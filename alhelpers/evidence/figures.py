@@ -1,4 +1,4 @@
-"""Figures of many draws: every draw, means with their intervals, and a table of gains."""
+"""Figures of many draws: each draw, means with intervals, a table of gains. And what one more label does."""
 
 from collections.abc import Mapping
 
@@ -7,7 +7,7 @@ from matplotlib.colors import ListedColormap
 from matplotlib.ticker import PercentFormatter
 
 from alhelpers.intervals import Interval, points
-from alhelpers.plots import BLUE, GREY, ORANGE, Picture, matplotlib_defaults, without_box
+from alhelpers.plots import BLUE, GREY, LIGHT, ORANGE, PURPLE, Picture, matplotlib_defaults, without_box
 
 # Light enough for black text. That it pays or harms is said by the sign, too, for whoever sees no colours.
 _PAYS, _NOTHING, _HARMS = "#9CCBE8", "#EEEEEE", "#F2B48A"
@@ -95,3 +95,37 @@ def verdicts(gains: Mapping[str, Mapping[str, Interval]], alt: str) -> Picture:
         0.45, -0.03, "grey: no difference to be sure of", color="#555555", transform=axes.transAxes, va="top"
     )
     return figure
+
+
+@matplotlib_defaults()
+def boundaries(
+    points: np.ndarray,
+    groups: np.ndarray,
+    before: tuple[np.ndarray, np.ndarray, np.ndarray],
+    after: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
+) -> Picture:
+    """What one more label does to a linear boundary: a panel for each of `after`. Notebook 06.
+
+    points are (n, 2), groups 0 or 1, (n,). `before` and each of `after` is the labelled points' indices with
+    W, (2, 2), and b, (2,), of the model trained on them; what `after` has more than `before` is ringed.
+    """
+    words = "; ".join(after)
+    figure = Picture(f"Points in two groups and the boundary before and after one more label: {words}")
+    panels = figure.subplots(1, len(after), sharey=True, squeeze=False)[0]
+    low, high = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
+    across = np.array([low[1], high[1]])
+    for axes, (name, learned) in zip(panels, after.items(), strict=True):
+        for group, (marker, colour) in enumerate((("o", BLUE), ("^", ORANGE))):
+            members, labeled = points[groups == group], points[learned[0]][groups[learned[0]] == group]
+            axes.plot(*members.T, marker, color=LIGHT, ms=5)
+            axes.plot(*labeled.T, marker, color=colour, ms=8)
+        for (_, W, b), dash, label in ((before, ":", "before"), (learned, "-", "after")):
+            slope, offset = W[:, 1] - W[:, 0], b[1] - b[0]
+            x = -(offset + slope[1] * across) / slope[0]
+            axes.plot(x, across, dash, color="black", label=f"boundary {label}")
+        new = points[np.setdiff1d(learned[0], before[0])]
+        axes.plot(*new.T, "o", ms=16, mfc="none", mec=PURPLE, mew=2.5)
+        axes.set(title=name, xlabel="first feature", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
+    panels[0].set_ylabel("second feature")
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)
+    return without_box(figure)

@@ -1,6 +1,7 @@
 """Queries of the experiments: which unlabelled images to ask about next."""
 
 import warnings
+import zlib
 from collections.abc import Callable
 
 import numpy as np
@@ -106,6 +107,8 @@ def _typical_then_margin(learner: ActiveLearner, n: int, rng: np.random.Generato
     return min(n, n_typical - len(learner.labeled))  # what comes after them is in no order yet
 
 
+COMPARED = ("random", "least confident", "margin", "entropy", "badge", "typical, then margin")
+"""The queries that the experiments compare."""
 QUERIES: dict[str, Query] = {
     "random": lambda learner, n, rng: n,  # the pool is in random order
     "least confident": _lowest(least_confident),
@@ -149,6 +152,12 @@ def _right_with(batch: np.ndarray, learner: ActiveLearner) -> int:
 
 ORACLE = "greedy oracle"
 ALL_QUERIES = QUERIES | {ORACLE: _greedy_oracle}
+
+
+def number_of(query: str) -> int:
+    """A number of each query's own, which its random numbers come from, whatever others there are."""
+    compared = (*COMPARED, ORACLE)
+    return compared.index(query) if query in compared else zlib.crc32(query.encode())
 
 
 def mix_in(learner: ActiveLearner, n: int, share: float, rng: np.random.Generator) -> None:

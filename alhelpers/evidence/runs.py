@@ -11,7 +11,7 @@ import numpy as np
 from alhelpers.errors import check_count, check_positive
 from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.draws import Draw
-from alhelpers.evidence.queries import ALL_QUERIES, mix_in
+from alhelpers.evidence.queries import ALL_QUERIES, mix_in, number_of
 from alhelpers.evidence.table import Row
 from alhelpers.learner import ActiveLearner
 from alhelpers.model_numpy import SoftmaxRegression
@@ -100,7 +100,7 @@ def replicate(
     _check(recipe, images.data.n_pool, label_budget, auto_batch_size, record_every)
     begin = time.process_time()
     learner = ActiveLearner(images.data, model=model or recipe.model())
-    query, number = ALL_QUERIES[recipe.query], list(ALL_QUERIES).index(recipe.query)
+    query, number = ALL_QUERIES[recipe.query], number_of(recipe.query)
     rng, mixing = (np.random.default_rng([images.seed, *key]) for key in ((number,), (number, 1)))
     end = images.data.n_pool if auto_batch_size else label_budget
     fits = []

@@ -16,11 +16,7 @@ WEIGHTS = rng.normal(size=(10, 28, 28))
 
 def every_figure():
     n, accuracy = np.arange(10, 60, 10), np.array([0.3, 0.5, 0.6, 0.6, 0.7])
-    points, line = DIGITS[:6, 14, 14:16] / 255, (np.array([[1.0, -1], [0.5, 1]]), np.array([0.1, 0]))
     return {
-        "boundaries": plots.boundaries(
-            points, np.arange(6) % 2, ([0, 1], *line), {"near": ([0, 1, 4], *line)}
-        ),
         "digit": plots.digit(DIGITS[0], 7),
         "sheet": plots.sheet(DIGITS, [str(i) for i in range(12)], "Twelve images"),
         "class_balance": plots.class_balance(np.array([[3, 1], [2, 2]]), ["pool", "test set"]),
