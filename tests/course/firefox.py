@@ -38,7 +38,8 @@ class Firefox:
         address = self._wait(lambda: re.search(r"BiDi listening on (ws://\S+)", self.log.read_text()))[1]
         self._socket = websocket.create_connection(f"{address}/session", suppress_origin=True, timeout=180)
         self.call("session.new", capabilities={})
-        self.context = self.call("browsingContext.getTree")["contexts"][0]["context"]
+        # A tab of its own has the focus; in the one that it starts with, Enter would press no button.
+        self.context = self.call("browsingContext.create", type="tab")["context"]
         self.call("session.subscribe", events=["log.entryAdded", "network.beforeRequestSent"])
 
     def __enter__(self):
@@ -93,9 +94,23 @@ class Firefox:
         ]
         self._perform({"type": "key", "id": "keyboard", "actions": actions})
 
-    def click(self, selector, pointer="mouse"):
-        """Click or, with pointer="touch", tap on the first of these that can be seen."""
+    def tab_to(self, selector):
+        """Press Tab until one of these has the focus."""
         self.wait_for(selector)
+        reached = f"document.activeElement.matches({json.dumps(selector)})"
+        for _ in range(200):
+            if self.evaluate(reached):
+                return
+            self.press("Tab")
+        raise AssertionError(f"Tab does not lead to {selector}")
+
+    def click(self, selector, pointer="mouse"):
+        """Click or, with pointer="touch", tap on the first of these that can be seen; "keys": Tab and Enter."""
+        self.wait_for(selector)
+        if pointer == "keys":
+            self.tab_to(selector)
+            self.press("Enter")
+            return
         find = {"type": "css", "value": selector}
         nodes = self.call("browsingContext.locateNodes", context=self.context, locator=find)["nodes"]
         every = f"[...document.querySelectorAll({json.dumps(selector)})]"

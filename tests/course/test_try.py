@@ -624,7 +624,9 @@ def firefox(tmp_path_factory):
 
 
 @needs_firefox
-@pytest.mark.parametrize(("pointer", "width", "height"), [("mouse", 1280, 900), ("touch", 360, 740)])
+@pytest.mark.parametrize(
+    ("pointer", "width", "height"), [("mouse", 1280, 900), ("touch", 360, 740), ("keys", 1280, 900)]
+)
 def test_the_story_in_firefox(firefox, file, pointer, width, height):
     firefox.trouble.clear()
     firefox.open(file.as_uri(), width, height)
@@ -638,7 +640,7 @@ def test_the_story_in_firefox(firefox, file, pointer, width, height):
     firefox.wait_for_text("#learned", "10 labels")
     firefox.click("#stop-here", pointer)
     assert "differ from the answer key" in firefox.text("#ended-said")
-    firefox.evaluate("document.querySelector('#race .handle').focus()")
+    firefox.tab_to("#race .handle")
     before = firefox.evaluate("document.activeElement.getAttribute('aria-valuenow')")
     firefox.press("ArrowUp")
     assert int(firefox.evaluate("document.activeElement.getAttribute('aria-valuenow')")) == int(before) + 1
