@@ -35,10 +35,11 @@ def atomic_write(path: Path, content: bytes | str) -> None:
 
 
 @contextmanager
-def replacing(out: Path) -> Iterator[Path]:
+def replacing(out: Path, again: bool = True) -> Iterator[Path]:
     """A folder to fill, which then takes the place of `out`; if anything fails, `out` stays as it was.
 
-    Raises ValueError if `out` holds anything and not the file MARK, which is in all that was made so.
+    `again` says whether this one may be replaced in its turn: the file MARK is put into it. Raises ValueError
+    if `out` holds anything and not that file.
     """
     if out.exists() and not (out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file())):
         raise ValueError(f"{out} is not the result of an earlier run; give a new or an empty folder")
@@ -47,7 +48,8 @@ def replacing(out: Path) -> Iterator[Path]:
         fresh, old = Path(scratch) / out.name, Path(scratch) / f"{out.name}.old"
         fresh.mkdir()
         yield fresh
-        (fresh / MARK).touch()
+        if again:
+            (fresh / MARK).touch()
         try:
             if out.exists():
                 out.rename(old)

@@ -34,7 +34,7 @@ def write_copies(
     try:
         if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
             raise LedgerError(f"{folder} is there already and not empty; give a new or an empty folder")
-        with replacing(folder) as fresh:
+        with replacing(folder, again=False) as fresh:  # what is in it are labels, not results
             places = _places(fresh, classes, with_table)
             rows, changed = _copy(fresh, images, numbers, classes, places)
             if with_table:

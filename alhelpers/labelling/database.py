@@ -39,6 +39,10 @@ class Database:
             raise LedgerError(f"there is no folder {self.file.parent}; make it, or give a file in another")
         if not os.path.exists(self.file):
             check_new_classes(classes)
+            if self.file.suffix.lower() in (".csv", ".parquet"):
+                raise LedgerError(
+                    f"{self.file} is what exported labels are called; give a name like labels.db"
+                )
         self._lock, self._checked = threading.RLock(), -1
         with contextlib.suppress(OSError):  # what it means, SQLite finds out
             # What people say about their images is nobody else's: whoever shares a ledger opens it to others.

@@ -19,7 +19,7 @@ from alhelpers.labelling.events import (
 )
 from alhelpers.labelling.names import clean, matching
 from alhelpers.labelling.record import Record
-from alhelpers.labelling.tables import read_table, table_as_bytes, write_bytes, write_table
+from alhelpers.labelling.tables import is_unicode, read_table, table_as_bytes, write_bytes, write_table
 
 if TYPE_CHECKING:
     from alhelpers.labelling.images import Images
@@ -91,6 +91,13 @@ def import_rows(
             f"{path} is a whole history, with what was skipped or taken back; give a file that `export` wrote"
         )
     files = Files(images)
+    if labeller is None and not is_unicode(path):
+        odd = sorted({str(row.get("labeller")) for _, row in rows if not str(row.get("labeller")).isascii()})
+        if odd:
+            print(
+                f"{path} is not UTF-8; as Windows' Western text it names the labellers {', '.join(odd)}. If "
+                "that is not right, give labeller=…, or save the table as UTF-8, before you go on"
+            )
     added, first_row = 0, {}
     for place, row in rows:
         try:

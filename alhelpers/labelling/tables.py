@@ -144,6 +144,17 @@ def _text(content: bytes) -> str:
     return text
 
 
+def is_unicode(path: Path) -> bool:
+    """Whether the text of a table says itself what it is; of another one, `read_table` has to guess."""
+    if path.suffix.lower() == ".parquet":
+        return True
+    content = path.read_bytes()
+    try:
+        return content.startswith((b"\xff\xfe", b"\xfe\xff")) or bool(content.decode() or True)
+    except UnicodeDecodeError:
+        return False
+
+
 def _pyarrow(path: Path) -> ModuleType | None:
     """PyArrow for the name of a Parquet file, None for that of a CSV file. Raises LedgerError for another."""
     if path.suffix.lower() == ".csv":

@@ -15,8 +15,8 @@ def check_schema(db: sqlite3.Connection, schema: Sequence[str], file: Path) -> N
     """Raise LedgerError unless a file has these tables and triggers, no others, and every event."""
     found = {
         _plain(sql): name
-        for name, sql in db.execute("select name, sql from sqlite_master where sql is not null")
-        if not name.startswith("sqlite_")  # SQLite's own, after `analyze`
+        for kind, name, sql in db.execute("select type, name, sql from sqlite_master where sql is not null")
+        if not (kind == "table" and name.startswith("sqlite_"))  # SQLite's own, after `analyze`
     }
     made = {_plain(sql): sql.split()[2] for sql in schema if sql.startswith("create")}
     if odd := sorted(found.get(sql) or made[sql] for sql in found.keys() ^ made.keys()):

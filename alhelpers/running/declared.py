@@ -62,6 +62,8 @@ class Declared(NamedTuple):
             return [text]  # where text will do, 007 and 1_000 are names
         if type(value) is int and not self.allows(value) and float in self.types:
             return [float(value)]
+        if type(value) is float and not math.isfinite(value) and float in self.types:
+            raise SweepError(f"{name} has the value {text.strip()}; give a finite number")
         if isinstance(value, str) or (str in self.types and not self.allows(value)):
             return [text]
         return [value]
@@ -167,8 +169,10 @@ def _is_plain(value: object) -> bool:
     return value is None or type(value) is bool or (type(value) is float and math.isfinite(value))
 
 
-def check_values(name: str, given: Given, declared: Declared, notebook: str) -> list[Value]:
-    """The values of a parameter as the declared type, each once. Raises SweepError."""
+def check_values(
+    name: str, given: Given, declared: Declared, notebook: str, repeated: bool = False
+) -> list[Value]:
+    """The values of a parameter as the declared type, each once unless `repeated`. Raises SweepError."""
     if isinstance(given, str):
         given = split(given) if declared.takes_text else split_numbers(name, given)
     elif not declared.takes_text:
@@ -188,7 +192,8 @@ def check_values(name: str, given: Given, declared: Declared, notebook: str) -> 
         kinds = list(dict.fromkeys(type(value) for value in values if value is not None))
         kind = float if {*kinds} == {int, float} else next(iter(kinds), type(None))
         judge = Declared((kind, type(None)), (), None)
-    checked: dict[tuple[type, Value], Value] = {}
+    checked: list[Value] = []
+    seen: set[tuple[type, Value]] = set()
     for value in values:
         if type(value) is int and not judge.allows(value) and float in judge.types:
             value = float(value)
@@ -197,7 +202,8 @@ def check_values(name: str, given: Given, declared: Declared, notebook: str) -> 
         if not judge.allows(value):
             shown = repr(value) if len(repr(value)) < 60 else f"{repr(value)[:60]}…"
             raise SweepError(f"{name} is {shown}; {notebook} declares it as {declared.allowed()}")
-        if (type(value), value) in checked:
+        if (type(value), value) in seen and not repeated:
             raise SweepError(f"{name} has the value {value!r} twice; each run is done once")
-        checked[type(value), value] = value
-    return list(checked.values())
+        seen.add((type(value), value))
+        checked.append(value)
+    return checked

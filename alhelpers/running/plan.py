@@ -75,7 +75,7 @@ def make_plan(
                 f"{notebook.name} has no parameter {name!r}{nearest(name, declared)} "
                 f"(with plain values it has {', '.join(declared)})"
             )
-        columns[name] = check_values(name, given, declared[name], notebook.name)
+        columns[name] = check_values(name, given, declared[name], notebook.name, repeated=zipped)
     if not columns:
         raise SweepError("the grid is empty; give at least one parameter, as in -p seed=0:20")
     varied = tuple(name for name, values in columns.items() if len(values) > 1)
@@ -125,7 +125,16 @@ def _paired(columns: Mapping[str, list[Value]], varied: tuple[str, ...]) -> Iter
     if len({*lengths.values()}) > 1:
         words = " and ".join(f"{count} of {name}" for name, count in lengths.items())
         raise SweepError(f"--zip pairs values, and there are {words}; give as many of each, or one")
-    return zip(*(values if len(values) > 1 else values * n for values in columns.values()), strict=True)
+    pairs = list(
+        zip(*(values if len(values) > 1 else values * n for values in columns.values()), strict=True)
+    )
+    seen: set[tuple[str, ...]] = set()
+    for pair in pairs:
+        if (once := tuple(map(repr, pair))) in seen:  # 1 is not 1.0, nor True
+            given = ", ".join(f"{name}={value}" for name, value in zip(columns, pair, strict=True))
+            raise SweepError(f"{given} is given twice; each run is done once")
+        seen.add(once)
+    return iter(pairs)
 
 
 def _sorted_out(

@@ -105,7 +105,7 @@ class Firefox:
         raise AssertionError(f"Tab does not lead to {selector}")
 
     def click(self, selector, pointer="mouse"):
-        """Click or, with pointer="touch", tap on the first of these that can be seen; "keys": Tab and Enter."""
+        """Click, tap ("touch") or Tab to and press Enter on ("keys") the first of these that can be seen."""
         self.wait_for(selector)
         if pointer == "keys":
             self.tab_to(selector)

@@ -91,6 +91,8 @@ def test_the_guide_to_contributing_names_what_there_is():
     for name in re.findall(r"`(test_\w+)`", CONTRIBUTING):
         assert f"def {name}(" in "".join(path.read_text("utf-8") for path in TESTS), name
     assert not re.search(r"@\w+@", CONTRIBUTING), "a time that nobody has measured"
+    for code in re.findall(r"```python\n(.*?)```", CONTRIBUTING, re.DOTALL):
+        compile(code, "CONTRIBUTING.md", "exec")
 
 
 def test_the_version_is_the_same_everywhere_and_in_the_changes():

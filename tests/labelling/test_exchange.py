@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from alhelpers.files import replacing
 from alhelpers.labelling.events import LABEL, SKIP, UNSURE, LedgerError, Look
 from alhelpers.labelling.exchange import export_predictions
 from alhelpers.labelling.images import load_images
@@ -371,6 +372,8 @@ def test_labelled_images_become_class_folders_that_load_again(ledger, images, tm
     ledger.record(Look("ann"), images.digests[3], SKIP)
     os.remove(images.originals[0])
     said = ledger.export_class_folders(tmp_path / "out", images)
+    with pytest.raises(ValueError, match="is not the result of an earlier run"), replacing(tmp_path / "out"):
+        pytest.fail("a run may not take its place")
     assert said.endswith(
         "9 of 60 images in "
         + str(tmp_path / "out")
@@ -459,3 +462,11 @@ def test_names_that_no_system_takes_are_made_harmless_and_stay_apart(tmp_path):
     assert len(files) == 5
     assert all(len(name) < 200 and name[0] not in "=." for name in files)
     assert {path.name for path in tmp_path.iterdir()} == {"labels.db", "out"}
+
+
+def test_names_in_a_guessed_code_page_are_shown(ledger, tmp_path, capsys):
+    text = f"image,label,labeller\n{A},2,Łukasz\n"
+    assert ledger.import_labels(written(tmp_path / "a.csv", text.encode("cp1250"))) == 1
+    assert "not UTF-8; as Windows' Western text it names the labellers £ukasz. If" in capsys.readouterr().out
+    assert ledger.import_labels(written(tmp_path / "b.csv", text.encode())) == 1
+    assert not capsys.readouterr().out

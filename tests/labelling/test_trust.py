@@ -212,3 +212,21 @@ def steps_of_a_click(path, n):
 def test_a_click_takes_no_longer_in_a_large_ledger(tmp_path):
     small, large = (steps_of_a_click(tmp_path / f"{n}.db", n) for n in (100, 10_000))
     assert large <= 1.1 * small
+
+
+def test_a_trigger_that_passes_for_one_of_sqlite_s_own_is_found(file):
+    trigger = "create trigger sqlite_own after insert on event begin update claim set who = 'eve'; end"
+    quoted = trigger.replace("'", "''")
+    row = f"('trigger', 'sqlite_own', 'event', 0, '{quoted}')"
+    insert = f"insert into sqlite_master (type, name, tbl_name, rootpage, sql) values {row}"
+    altered(file, "pragma writable_schema = on", insert)
+    with pytest.raises(LedgerError, match="see 'sqlite_own'"):
+        use(file)
+
+
+def test_a_ledger_is_not_called_what_its_exported_labels_will_be(tmp_path):
+    with pytest.raises(
+        LedgerError, match=r"labels\.csv is what exported labels are called; give a name like"
+    ):
+        Ledger(tmp_path / "labels.csv", CLASSES)
+    assert not list(tmp_path.iterdir())

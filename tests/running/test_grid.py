@@ -277,3 +277,21 @@ def test_what_a_run_is_follows_the_packages_it_imports_and_not_who_looks_at_it(m
         assert software.digest_of(tmp_path) == before, name
     (tmp_path / "labelling" / "images.py").write_text("edited")
     assert software.digest_of(tmp_path) != before
+
+
+def test_pairs_may_repeat_a_value_and_are_each_run_once(notebook):
+    runs = make_plan(notebook, {"seed": "0:3", "name": "a,b,a"}, zipped=True).runs
+    assert [tuple(run.parameters[name] for name in ("seed", "name")) for run in runs] == [
+        (0, "a"), (1, "b"), (2, "a")
+    ]  # fmt: skip
+    with pytest.raises(SweepError, match="seed=1, name=a is given twice; each run is done once"):
+        make_plan(notebook, {"seed": "1,2,1", "name": "a,b,a"}, zipped=True)
+
+
+def test_a_number_that_is_none_is_no_text(tmp_path):
+    cell = nbformat.v4.new_code_cell("x: float | str = 1.0\ny: str = 'a'", metadata={"tags": ["parameters"]})
+    path = tmp_path / "either.ipynb"
+    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    with pytest.raises(SweepError, match="x has the value nan; give a finite number"):
+        make_plan(path, {"x": "1,nan"})
+    assert planned(path, {"y": "nan,b"}, "y") == ["nan", "b"]
