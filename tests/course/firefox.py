@@ -38,7 +38,8 @@ class Firefox:
         address = self._wait(lambda: re.search(r"BiDi listening on (ws://\S+)", self.log.read_text()))[1]
         self._socket = websocket.create_connection(f"{address}/session", suppress_origin=True, timeout=180)
         self.call("session.new", capabilities={})
-        self.context = self.call("browsingContext.getTree")["contexts"][0]["context"]
+        # A window of its own has the focus; the first one never has, and there no key works a button.
+        self.context = self.call("browsingContext.create", type="window")["context"]
         self.call("session.subscribe", events=["log.entryAdded", "network.beforeRequestSent"])
 
     def __enter__(self):
