@@ -95,8 +95,11 @@ class Firefox:
         self._perform({"type": "key", "id": "keyboard", "actions": actions})
 
     def click(self, selector, pointer="mouse"):
-        """Click or, with pointer="touch", tap on the first of these that can be seen."""
+        """Click on the first of these that can be seen, tap on it (touch), or go there by Tab (keys)."""
         self.wait_for(selector)
+        if pointer == "keys":
+            self.tab_to(selector)
+            return self.press("Enter")
         find = {"type": "css", "value": selector}
         nodes = self.call("browsingContext.locateNodes", context=self.context, locator=find)["nodes"]
         every = f"[...document.querySelectorAll({json.dumps(selector)})]"
@@ -111,6 +114,20 @@ class Firefox:
         ]
         parameters = {"pointerType": pointer}
         self._perform({"type": "pointer", "id": pointer, "parameters": parameters, "actions": actions})
+
+    def tab_to(self, selector, most=80):
+        """Press Tab until one of these has the focus, and shows it."""
+        at = "document.activeElement"
+        for _ in range(most):
+            if self.evaluate(f"{at}.matches({json.dumps(selector)})"):
+                shown = f"getComputedStyle({at}).outlineStyle !== 'none'"
+                # Of a dot on a chart its knob grows.
+                knob = f"{at}.querySelector(':scope > .knob')"
+                shown += f" || {knob} && getComputedStyle({knob}).strokeWidth === '6px'"
+                assert self.evaluate(shown), f"{selector} shows no focus"
+                return
+            self.press("Tab")
+        raise AssertionError(f"{selector} does not take the focus")
 
     def _perform(self, *sources):
         self.call("input.performActions", context=self.context, actions=list(sources))
