@@ -1,7 +1,7 @@
 // Part 5: the article's experiment in this browser, row by row beside what was published.
 import { app, onChange, raceOptions, set } from "./app.mjs";
 import { fillTable, lineChart, responsive, svg } from "./charts.mjs";
-import { $, FACTS, make, number, percent, points, show, t } from "./dom.mjs";
+import { $, FACTS, make, number, passFocus, percent, points, show, t } from "./dom.mjs";
 import { start } from "./jobs.mjs";
 
 const HISTORY = FACTS.history.map(([stage, nLabels, accuracy, steps]) => ({ stage, nLabels, accuracy, steps }));
@@ -88,6 +88,7 @@ function showArticle() {
   $("run-article").classList.toggle("main", mean === "times");
   $("run-divided").classList.toggle("main", mean === "divided");
   for (const id of ["article-stop", "article-progress"]) show($(id), job !== null);
+  passFocus("article-stop", mean === "times" ? "run-article" : "run-divided");
   for (const radio of document.querySelectorAll('input[name="judge"]')) radio.checked = radio.value === app.settings.judge;
   $("judge-said").textContent = judgeInWords();
   draw();

@@ -114,7 +114,8 @@ export function dotChart(width, { label, x, rows, rowHeight = 116 }) {
       for (let i = 0; i < count; i++) chart.append(svg("circle", { cx: at * 7, cy: base - 5 - i * step, r: 3, class: `dot ${kind}` }));
     }
     if (interval) {
-      const [mean, low, high] = interval.map(toX);
+      // Of two races it may be wider than the page, which is not to scroll sideways.
+      const [mean, low, high] = interval.map((end) => Math.min(Math.max(toX(end), 0), width));
       chart.append(
         svg("line", { x1: low, x2: high, y1: base + 8, y2: base + 8, class: "interval" }),
         svg("line", { x1: mean, x2: mean, y1: base + 3, y2: base + 13, class: "interval" }),

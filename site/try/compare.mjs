@@ -1,7 +1,7 @@
 // Part 3: the reader's curve, a guess of the random twin's, and then the twin's.
 import { app, changed, onChange, raceOptions, rounds } from "./app.mjs";
 import { fillTable, lineChart, responsive, svg } from "./charts.mjs";
-import { $, FACTS, make, number, percent, show, t } from "./dom.mjs";
+import { $, FACTS, make, number, passFocus, percent, show, t } from "./dom.mjs";
 import { start } from "./jobs.mjs";
 
 const HANDLES = 5;
@@ -47,6 +47,7 @@ function showCompare() {
   show($("reveal"), raced && !app.revealed);
   show($("extend"), raced && app.revealed && !app.extended && !extending && app.settings.query !== "by eye");
   show($("extend-stop"), extending !== null);
+  passFocus("extend-stop", "extend", "race-title");
   if (raced && !app.extended) guessFor(yours);
   if (!raced) $("race-said").textContent = "";
   else if (app.revealed && !extending) $("race-said").textContent = resultInWords(yours, twin);

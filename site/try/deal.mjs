@@ -2,13 +2,14 @@
 import { app, onChange, raceOptions, set } from "./app.mjs";
 import { dotChart, fillTable, responsive } from "./charts.mjs";
 import { ownGain } from "./compare.mjs";
-import { $, FACTS, percent, points, show, t } from "./dom.mjs";
+import { $, FACTS, passFocus, percent, points, show, t } from "./dom.mjs";
 import { start } from "./jobs.mjs";
 
 const MOST = 200;
 let deals = [];
 let recipe = ""; // what the deals on the table have in common
 let job = null;
+let begunBy = "deal-one"; // the button that takes the focus back from "Stop"
 let draw;
 
 export function setUpDeal() {
@@ -34,6 +35,7 @@ async function dealSome(n) {
   const first = app.settings.seed + 1 + deals.length;
   const seeds = Array.from({ length: n }, (_, i) => first + i);
   const { images } = raceOptions();
+  begunBy = n === 1 ? "deal-one" : "deal-ten";
   $("deal-progress").textContent = t("dealing", { seed: seeds[0] });
   job = start("deals", { images, seeds, ...options() }, (dealt) => {
     deals.push(dealt);
@@ -87,6 +89,7 @@ function showDeals({ quiet = false } = {}) {
   for (const id of ["deal-one", "deal-ten"]) $(id).disabled = !app.images || job !== null || deals.length + 10 > MOST;
   show($("deal-stop"), job !== null);
   show($("deal-clear"), job === null && deals.length > 0);
+  passFocus("deal-stop", begunBy, "deal-clear");
   if (!quiet) $("deal-said").textContent = inWords();
   draw();
   const row = ({ seed, chosen, random }) => [String(seed), percent(chosen), percent(random), points(chosen - random)];

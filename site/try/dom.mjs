@@ -68,3 +68,9 @@ export function weightImages(weights) {
 export function show(element, visible = true) {
   element.hidden = !visible;
 }
+
+/** If what has the focus has just been hidden or disabled, the first of some elements that can take it does, or keys would go nowhere. */
+export function passFocus(...ids) {
+  const gone = (element) => element.disabled || element.closest("[hidden]");
+  if (gone(document.activeElement)) ids.map($).find((element) => !gone(element))?.focus({ preventScroll: true });
+}

@@ -1,6 +1,6 @@
 // Part 2: the reader answers the model's questions, and sees what each batch has taught it.
 import { app, changed, onChange, raceOptions, rounds, set } from "./app.mjs";
-import { $, digit, make, percent, show, t, weightImages } from "./dom.mjs";
+import { $, digit, make, passFocus, percent, show, t, weightImages } from "./dom.mjs";
 import { start } from "./jobs.mjs";
 import { keep, load, MOST_ANSWERS } from "./state.mjs";
 
@@ -144,6 +144,7 @@ function ask({ focus = true } = {}) {
   $("question").textContent = t("question", { i: i + 1, batch, n: app.answers.length });
   $("undo").disabled = i === 0;
   shownSince = performance.now();
+  if (focus) passFocus("stage"); // from what is gone: the sheet, or "Undo" at the first question
   changed({ onlyAnswers: true });
   if (!focus) return;
   if (!$("stage").contains(document.activeElement)) $("stage").focus({ preventScroll: true });

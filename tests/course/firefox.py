@@ -38,8 +38,8 @@ class Firefox:
         address = self._wait(lambda: re.search(r"BiDi listening on (ws://\S+)", self.log.read_text()))[1]
         self._socket = websocket.create_connection(f"{address}/session", suppress_origin=True, timeout=180)
         self.call("session.new", capabilities={})
-        # A tab of its own has the focus; in the one that it starts with, Enter would press no button.
-        self.context = self.call("browsingContext.create", type="tab")["context"]
+        # A window of its own has the focus; the first one never has, and there no key works a button.
+        self.context = self.call("browsingContext.create", type="window")["context"]
         self.call("session.subscribe", events=["log.entryAdded", "network.beforeRequestSent"])
 
     def __enter__(self):
@@ -94,23 +94,12 @@ class Firefox:
         ]
         self._perform({"type": "key", "id": "keyboard", "actions": actions})
 
-    def tab_to(self, selector):
-        """Press Tab until one of these has the focus."""
-        self.wait_for(selector)
-        reached = f"document.activeElement.matches({json.dumps(selector)})"
-        for _ in range(200):
-            if self.evaluate(reached):
-                return
-            self.press("Tab")
-        raise AssertionError(f"Tab does not lead to {selector}")
-
     def click(self, selector, pointer="mouse"):
-        """Click, tap ("touch") or Tab to and press Enter on ("keys") the first of these that can be seen."""
+        """Click on the first of these that can be seen, tap on it (touch), or go there by Tab (keys)."""
         self.wait_for(selector)
         if pointer == "keys":
             self.tab_to(selector)
-            self.press("Enter")
-            return
+            return self.press("Enter")
         find = {"type": "css", "value": selector}
         nodes = self.call("browsingContext.locateNodes", context=self.context, locator=find)["nodes"]
         every = f"[...document.querySelectorAll({json.dumps(selector)})]"
@@ -125,6 +114,20 @@ class Firefox:
         ]
         parameters = {"pointerType": pointer}
         self._perform({"type": "pointer", "id": pointer, "parameters": parameters, "actions": actions})
+
+    def tab_to(self, selector, most=80):
+        """Press Tab until one of these has the focus, and shows it."""
+        at = "document.activeElement"
+        for _ in range(most):
+            if self.evaluate(f"{at}.matches({json.dumps(selector)})"):
+                shown = f"getComputedStyle({at}).outlineStyle !== 'none'"
+                # Of a dot on a chart its knob grows.
+                knob = f"{at}.querySelector(':scope > .knob')"
+                shown += f" || {knob} && getComputedStyle({knob}).strokeWidth === '6px'"
+                assert self.evaluate(shown), f"{selector} shows no focus"
+                return
+            self.press("Tab")
+        raise AssertionError(f"{selector} does not take the focus")
 
     def _perform(self, *sources):
         self.call("input.performActions", context=self.context, actions=list(sources))
