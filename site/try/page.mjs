@@ -3,7 +3,7 @@ import { app, changed, notice, onChange, settingsFromAddress } from "./app.mjs";
 import { setUpArticle } from "./article.mjs";
 import { setUpCompare } from "./compare.mjs";
 import { setUpDeal } from "./deal.mjs";
-import { $, show, t } from "./dom.mjs";
+import { $, number, show, t } from "./dom.mjs";
 import { setUpIdea } from "./idea.mjs";
 import { saveFile, start } from "./jobs.mjs";
 import { forget, readyToLabel, save, setUpLabel, takeUpKept } from "./label.mjs";
@@ -55,6 +55,7 @@ async function begin() {
   settingsFromAddress();
   // A link to a race comes before a race that was kept, unless they are the same.
   const linked = location.hash.includes("=");
+  number(0); // the first one loads what formats numbers, and takes as long as a chart
   for (const setUp of [setUpIdea, setUpLabel, setUpCompare, setUpDeal, setUpArticle, setUpTake, setUpLinks]) {
     setUp();
     await new Promise((resume) => setTimeout(resume)); // a click in between need not wait for all of them
