@@ -163,6 +163,18 @@ def test_an_exercise_that_nobody_began_says_so_at_its_check_and_nowhere_else(pat
         assert re.fullmatch(r"Not yet: (write|set) [^\n]+\.", shown), f"{cell.id} shows {shown!r}"
 
 
+def test_the_number_of_exercises_and_their_minutes_are_what_is_said():
+    n = 0
+    for path in SOLUTIONS:
+        notebook = make.read(path)
+        headings = [cell.source.split("\n")[0] for cell in tagged(notebook, "exercise")]
+        minutes = sum(int(re.search(r"\((\d+) minutes\)$", heading)[1]) for heading in headings)
+        assert f"about {minutes} minutes" in notebook.cells[0].source, f"the title of {path.name}"
+        n += len(headings)
+    for readme in (run.REPOSITORY / "README.md", WORKSHOP / "README.md"):
+        assert f" {n} exercises" in readme.read_text("utf-8"), readme
+
+
 def test_a_changed_solution_changes_the_exercise_only_where_it_is_kept():
     solution = make.read(SOLUTIONS[0])
     before = make.text(make.exercise(solution))
