@@ -150,9 +150,10 @@ def is_unicode(path: Path) -> bool:
         return True
     content = path.read_bytes()
     try:
-        return content.startswith((b"\xff\xfe", b"\xfe\xff")) or bool(content.decode() or True)
+        content.decode("utf-16" if content.startswith((b"\xff\xfe", b"\xfe\xff")) else "utf-8")
     except UnicodeDecodeError:
         return False
+    return True
 
 
 def _pyarrow(path: Path) -> ModuleType | None:
