@@ -62,7 +62,7 @@ class Declared(NamedTuple):
             return [text]  # where text will do, 007 and 1_000 are names
         if type(value) is int and not self.allows(value) and float in self.types:
             return [float(value)]
-        if type(value) is float and not math.isfinite(value) and float in self.types:
+        if type(value) is float and not math.isfinite(value) and self.takes_text and float in self.types:
             raise SweepError(f"{name} has the value {text.strip()}; give a finite number")
         if isinstance(value, str) or (str in self.types and not self.allows(value)):
             return [text]

@@ -730,6 +730,8 @@ def test_files_that_cannot_be_written_or_read_are_named(ledger, file, tmp_path, 
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     with pytest.raises(LedgerError, match="pip install pyarrow"):
         ledger.export(tmp_path / "labels.parquet")
+    Ledger(tmp_path / "ledger.db", CLASSES).close()
+    (tmp_path / "ledger.db").rename(tmp_path / "ledger.csv")  # an older one may be called so
     with Ledger(tmp_path / "ledger.csv", CLASSES) as named, pytest.raises(LedgerError, match="ledger itself"):
         named.export(tmp_path / "ledger.csv")
 
