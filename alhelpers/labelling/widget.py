@@ -363,15 +363,16 @@ class Tab:
         """Have the tab show an image, then send the pictures of those after it."""
         batch, loaded = self.batch, set(self.message.get("has", ()))
         if not batch or image not in batch.position:
-            image, name, following = None, "", []
+            image, name, waiting, following = None, "", self.waiting(look), []
         else:
-            name = self.name_of(image)
-            following = [digest for digest in self.labeler._waiting(batch) if digest != image][:N_PREVIEWS]
+            name, waiting = self.name_of(image), ""  # while an image shows, nobody reads it
+            following = [one for one in self.labeler._waiting(batch)[: N_PREVIEWS + 1] if one != image]
+            following = following[:N_PREVIEWS]
 
         def pictures(digests: Sequence[str]) -> dict[str, bytes]:
             return {one: batch.images.picture(batch.position[one]) for one in digests if one not in loaded}
 
-        content = dict(image=image, name=name, progress=self.progress(), note=note, status=self.waiting(look))
+        content = dict(image=image, name=name, progress=self.progress(), note=note, status=waiting)
         self.tell("show", pictures([image]) if image else {}, **content)
         if image:  # apart, so that nobody waits for the pictures of later
             self.tell("ahead", pictures(following), next=following)
