@@ -762,3 +762,14 @@ def test_a_corrected_label_costs_no_other(images, ledger):
     asked = set(tab.labeler._loop.asked) - check
     assert told <= asked | {images.digests[i + 10] for i in state.learner.labeled}, "a label is left unused"
     assert state.labels >= len(told) - 4, "all of them but those of the round that is being asked"
+
+
+def test_what_a_tab_cannot_have_meant_is_not_recorded(images, ledger):
+    labeler = Labeler(ledger, "ann")
+    tab = Viewer(labeler)
+    labeler.play(lambda: ask(images.take(range(2)), []))
+    image = tab.next()
+    for label in (-1, True, 99, None):
+        assert tab.label(image, label)["kind"] == "trouble"
+    assert tab.label("f" * 64, 0)["kind"] == "trouble"
+    assert not ledger.events()
