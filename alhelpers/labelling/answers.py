@@ -1,8 +1,8 @@
 """What follows from the record: whose answers stand, what is still to be asked, and who has skipped what."""
 
 from bisect import bisect_left, insort
-from collections import Counter
-from collections.abc import Iterator
+from collections import Counter, OrderedDict
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -28,6 +28,8 @@ class Answers:
         self._tally: Counter[str | int | None] = Counter()  # of images, by the label that counts
         self._times: dict[str, list[int]] = {}  # of the labels that stand, by person; in ascending order
         self._people: dict[str, set[str]] = {}  # every spelling of a name
+        # What the last look at a tuple of images asks about, and the person if only their answers count.
+        self._asked: tuple[Sequence[str], str | None, OrderedDict[str, None]] | None = None
 
     def updated_from(self, record: Record) -> "Answers":
         """This state with all that any process has recorded since."""
@@ -72,6 +74,10 @@ class Answers:
             self._skips[who][image].remove(event.undoes)
             if not self._skips[who][image]:
                 del self._skips[who][image]
+        if event.action in (UNDO, CORRECT):
+            self._asked = None  # there may be one more to ask about, which has its place in the order
+        elif self._asked and self._asked[1] in (None, who) and event.action not in (SKIP, GUESS, NAMED):
+            self._asked[2].pop(image, None)
         if (after := self._answer(image)) != before:
             self._tally[before] -= 1
             self._tally[after] += 1
@@ -101,17 +107,28 @@ class Answers:
 
     def waiting(self, look: Look) -> Iterator[str]:
         """The images that this look still asks about; those the person has skipped come last."""
-        # At every click this may pass over thousands of images that are answered.
-        standing, skips, later = self._standing, self._skips.get(look.who, {}), []
+        asked, skips = self._asked_by(look), self._skips.get(look.who, {})
+        yield from (image for image in asked if image not in skips)
+        later = [image for image in skips if image in asked]
+        yield from sorted(later, key=lambda image: skips[image][-1])
+
+    def is_waiting(self, look: Look, image: str | None) -> bool:
+        """Whether this look still asks about an image."""
+        return image in self._asked_by(look)
+
+    def _asked_by(self, look: Look) -> OrderedDict[str, None]:
+        """The images of a look that have no answer that counts. At every click: so they are remembered."""
+        person = look.who if look.again else None
+        if self._asked and self._asked[0] is look.among and self._asked[1] == person:
+            return self._asked[2]
+        standing, asked = self._standing, OrderedDict[str, None]()
         for image in look.among:
             answered = image in standing or image in self._corrections
-            if answered and (not look.again or look.who in self.of_image(image)):
-                continue
-            if image in skips:
-                later.append(image)
-            else:
-                yield image
-        yield from sorted(later, key=lambda image: skips[image][-1])
+            if not answered or (look.again and look.who not in self.of_image(image)):
+                asked[image] = None
+        if isinstance(look.among, tuple):  # anything else may change
+            self._asked = look.among, person, asked
+        return asked
 
     def numbers(self, images: list[str], classes: tuple[str, ...]) -> np.ndarray:
         """The answer to each image, int64 of shape (n,): a class number, CANNOT_TELL or WAITING."""

@@ -138,6 +138,11 @@ class Database:
             new = list(enumerate(classes))[len(self.classes) :]
             if new:
                 check_new_classes(classes)
+            if former := [name for _, name in new if name in self.numbers]:
+                raise LedgerError(
+                    f"{former[0]!r} is or was the name of class {self.numbers[former[0]]} in {self.file}; "
+                    "give a new class another name"
+                )
             self._execute(*(() if self.classes else (*SCHEMA, *STAMP)))
             self._db.executemany("insert into class (number, name) values (?, ?)", new)
 

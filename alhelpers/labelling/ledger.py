@@ -211,8 +211,9 @@ class Ledger(LedgerReader):
             raise LedgerError("the look has no viewer, so nothing can have an image; give `viewer` a name")
         held_by_others = self._record.held_by_others(look)
         own = self._record.held_by(look.viewer)
-        waiting = [image for image in answers.waiting(look) if image not in held_by_others]
-        image = own if own in waiting else next(iter(waiting), None)
+        image = own
+        if own in held_by_others or not answers.is_waiting(look, own):
+            image = next((image for image in answers.waiting(look) if image not in held_by_others), None)
         self._record.hold(look, image)
         return image
 

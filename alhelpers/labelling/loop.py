@@ -43,6 +43,11 @@ class Batch:
         """Where among the images each digest is. Files with the same bytes are one image."""
         return {digest: i for i, digest in enumerate(self.images.digests)}
 
+    @cached_property
+    def digests(self) -> tuple[str, ...]:
+        """What is asked about, each once. One object, by which a ledger knows what it has counted."""
+        return tuple(self.position)
+
 
 Loop = Callable[[], Generator["Images | Batch", np.ndarray, None]]
 """A function with `labels = yield images` in it."""

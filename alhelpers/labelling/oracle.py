@@ -98,7 +98,7 @@ class LedgerOracle:
         return self.ledger.waiting(self._look_at(batch))
 
     def _look_at(self, batch: Batch) -> Look:
-        return replace(self._look, among=list(batch.position), round=batch.round)
+        return replace(self._look, among=batch.digests, round=batch.round)
 
     def _ask(self, batch: Batch) -> None:
         """Return when the ledger has an answer to each image of the batch."""

@@ -47,6 +47,8 @@ class Record(Database):
     def name_class(self, number: int, name: str) -> None:
         """Give a class another name; the number after the last adds one. Raises LedgerError if it cannot."""
         check_name("the class", name)
+        if number not in range(len(self.classes) + 1):
+            raise LedgerError(f"the class is {number!r}; give a number from 0 to {len(self.classes)}")
         name = clean(name)
         others = [other for other, k in self.numbers.items() if k != number]
         if name in others:

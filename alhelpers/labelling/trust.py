@@ -3,6 +3,7 @@
 import re
 import sqlite3
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from pathlib import Path
 
 from alhelpers.labelling.events import NAMED, Event, LedgerError, check_digest
@@ -41,7 +42,10 @@ def checked(event: Event, names: Collection[str], file: Path) -> Event:
         sound = sound and isinstance(event.round, int) and isinstance(event.milliseconds, int | None)
         if not (sound and _MOMENT.fullmatch(event.when)):
             raise TypeError
-    except (LedgerError, TypeError):
+        datetime.fromisoformat(event.when)  # there is no 99th of a month
+        if event.round < 0 or (event.milliseconds or 0) < 0:
+            raise ValueError
+    except (LedgerError, TypeError, ValueError):
         raise LedgerError(f"event {event.id} of {file} makes no sense: {ALTERED}") from None
     return event
 

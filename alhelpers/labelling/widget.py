@@ -18,7 +18,7 @@ import numpy as np
 import traitlets
 
 from alhelpers.errors import UserError
-from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, Look
+from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, LedgerError, Look
 from alhelpers.labelling.exchange import TakenError
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, Loop, OracleError, RestingLoop
@@ -280,7 +280,14 @@ class Tab:
 
     def answer(self, look: Look, kind: str, image: str) -> None:
         """Record what the person did about the image that is shown, and show the next."""
-        label = self.ledger.classes[self.message["label"]] if kind == LABEL else None
+        if image not in self.asked:
+            raise LedgerError("a viewer sent an answer about an image that this loop does not ask about")
+        label, classes = None, self.ledger.classes
+        if kind == LABEL:
+            number = self.message.get("label")
+            if isinstance(number, bool) or number not in range(len(classes)):
+                raise LedgerError(f"a viewer sent the label {number!r}; give 0 to {len(classes) - 1}")
+            label = classes[number]
         try:
             following = self.ledger.record(look, image, kind, label, self.message.get("milliseconds"))
             done = {LABEL: f"saved: {label}", SKIP: "skipped until later", UNSURE: "set aside"}[kind]
@@ -363,15 +370,16 @@ class Tab:
         """Have the tab show an image, then send the pictures of those after it."""
         batch, loaded = self.batch, set(self.message.get("has", ()))
         if not batch or image not in batch.position:
-            image, name, following = None, "", []
+            image, name, waiting, following = None, "", self.waiting(look), []
         else:
-            name = self.name_of(image)
-            following = [digest for digest in self.labeler._waiting(batch) if digest != image][:N_PREVIEWS]
+            name, waiting = self.name_of(image), ""  # while an image shows, nobody reads it
+            following = [one for one in self.labeler._waiting(batch)[: N_PREVIEWS + 1] if one != image]
+            following = following[:N_PREVIEWS]
 
         def pictures(digests: Sequence[str]) -> dict[str, bytes]:
             return {one: batch.images.picture(batch.position[one]) for one in digests if one not in loaded}
 
-        content = dict(image=image, name=name, progress=self.progress(), note=note, status=self.waiting(look))
+        content = dict(image=image, name=name, progress=self.progress(), note=note, status=waiting)
         self.tell("show", pictures([image]) if image else {}, **content)
         if image:  # apart, so that nobody waits for the pictures of later
             self.tell("ahead", pictures(following), next=following)

@@ -613,14 +613,13 @@ def test_where_widgets_are_not_shown_a_sentence_says_what_to_do(ledger):
     assert "Open the notebook in JupyterLab" in bundle["text/plain"]
 
 
-def work_of_a_key(images, file, n):
-    """Lines of Python and hundreds of SQLite's steps that one answer takes in a ledger with n answers."""
+def work_of_a_key(images, file, digests):
+    """Lines of Python and hundreds of SQLite's steps that one answer takes where these have one already."""
     with Ledger(file, images.classes) as ledger:
-        digests = [hashlib.sha256(b"%d" % k).hexdigest() for k in range(n)]
         ledger.import_labels(write_table(file, digests))
         labeler, work = Labeler(ledger, "ann"), [0, 0]
         tab = Viewer(labeler)
-        labeler.play(lambda: ask(images.take(range(10)), []))
+        labeler.play(lambda: ask(images, []))
         tab.label(tab.next(), 0)
 
         def count(which):
@@ -647,8 +646,48 @@ def write_table(file, digests):
 
 
 def test_a_key_takes_no_longer_when_many_images_have_been_answered(images, tmp_path):
-    few, many = (work_of_a_key(images, tmp_path / f"{n}.db", n) for n in (100, 10_000))
+    few, many = (
+        work_of_a_key(
+            images.take(range(10)),
+            tmp_path / f"{n}.db",
+            [hashlib.sha256(b"%d" % k).hexdigest() for k in range(n)],
+        )
+        for n in (100, 10_000)
+    )
     assert (many <= 1.1 * few + 5).all(), f"lines and hundreds of steps: {few} for 100, {many} for 10,000"
+
+
+def test_nor_when_they_are_in_the_same_large_batch(tmp_path):
+    levels = np.random.default_rng(0).integers(0, 256, (3_010, 4, 4), dtype=np.uint8)
+    images = load_images(levels, classes=["0", "1", "2"])
+    few, many = (
+        work_of_a_key(images.take(range(n + 10)), tmp_path / f"{n}.db", images.digests[:n])
+        for n in (100, 3_000)
+    )
+    assert (many <= 1.1 * few + 5).all(), f"lines and hundreds of steps: {few} for 100, {many} for 3,000"
+
+
+def test_what_is_asked_follows_undo_correction_and_other_processes(images, ledger, tmp_path):
+    look = Look("ann", images.digests[:4], "tab")
+    a, b, c, d = look.among
+    with Ledger(tmp_path / "labels.db", images.classes) as elsewhere:
+        assert ledger.record(look, a, "label", images.classes[0]) == b
+        elsewhere.record(Look("ben"), b, "cannot tell")
+        assert ledger.waiting(look) == [c, d]
+        elsewhere.undo(Look("ben"), b)
+        assert ledger.waiting(look) == [b, c, d]
+        ledger.record(look, b, "skip")
+        assert ledger.waiting(look) == [c, d, b]
+        own = replace(look, who="ben", again=True)
+        assert ledger.waiting(own) == [a, b, c, d]
+        elsewhere.correct(Look("ben"), a, images.classes[1])
+        assert ledger.waiting(own) == [b, c, d]
+        ledger.correct(Look("ann"), a, images.classes[0])
+        assert ledger.waiting(own) == [a, b, c, d]  # the opinion that counts is no longer ben's
+        elsewhere.record(replace(own, among=()), a, "label", images.classes[2])
+        ledger.record(look, c, "label", images.classes[2])
+        assert ledger.waiting(own) == [b, c, d]
+        assert ledger.waiting(look) == [d, b]
 
 
 def as_in_the_notebook(labeler, images, state, batch_size=5, budget=20):
@@ -723,3 +762,14 @@ def test_a_corrected_label_costs_no_other(images, ledger):
     asked = set(tab.labeler._loop.asked) - check
     assert told <= asked | {images.digests[i + 10] for i in state.learner.labeled}, "a label is left unused"
     assert state.labels >= len(told) - 4, "all of them but those of the round that is being asked"
+
+
+def test_what_a_tab_cannot_have_meant_is_not_recorded(images, ledger):
+    labeler = Labeler(ledger, "ann")
+    tab = Viewer(labeler)
+    labeler.play(lambda: ask(images.take(range(2)), []))
+    image = tab.next()
+    for label in (-1, True, 99, None):
+        assert tab.label(image, label)["kind"] == "trouble"
+    assert tab.label("f" * 64, 0)["kind"] == "trouble"
+    assert not ledger.events()

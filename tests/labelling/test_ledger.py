@@ -838,3 +838,14 @@ def test_the_interval_covers_the_true_kappa():
 def test_labels_that_cannot_be_compared_are_named(a, b, sentence):
     with pytest.raises(ValueError, match=sentence):
         agreement(a, b)
+
+
+def test_a_class_s_former_name_is_no_new_class_and_no_number_is_passed_over(file, ledger):
+    ledger.name_class("ann", 0, "kitten")
+    with pytest.raises(LedgerError, match="'cat' is or was the name of class 0") as error:
+        Ledger(file, ["kitten", "dog", "cat"])
+    assert one_sentence(error)
+    for number in (7, -1):
+        with pytest.raises(LedgerError, match=f"the class is {number}; give a number from 0 to 2"):
+            ledger.name_class("ann", number, "zebra")
+    assert ledger.classes == ("kitten", "dog")
