@@ -103,6 +103,13 @@ def check_new_classes(classes: Sequence[str]) -> None:
         raise LedgerError(f"the classes {alike[0]!r} and {alike[1]!r} look alike; give one, or another name")
 
 
+def class_sent(number: object, classes: Sequence[str]) -> str:
+    """The class that a viewer means by its number. Raises LedgerError if there is none of that number."""
+    if isinstance(number, bool) or number not in range(len(classes)):
+        raise LedgerError(f"a viewer sent the label {number!r}; give 0 to {len(classes) - 1}")
+    return classes[number]
+
+
 def whole_number(what: str, value: object) -> int:
     """A whole number from 0 up, also one that a file has as text or float. Raises LedgerError for another."""
     try:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alhelpers.errors import UserError
-from alhelpers.labelling.events import CORRECT, Event, Look
+from alhelpers.labelling.events import CORRECT, Event, Look, class_sent
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.widget import View, program
 
@@ -126,7 +126,7 @@ class Review:
             return
         if kind == "correct":
             image, number = message["image"], message["label"]
-            label = None if number is None else self.ledger.classes[number]
+            label = None if number is None else class_sent(number, self.ledger.classes)
             self.ledger.correct(self._look, image, label)
             note = f"{self._name(image)} is {label or 'set aside'} now."
         elif kind == "undo":

@@ -18,7 +18,16 @@ import numpy as np
 import traitlets
 
 from alhelpers.errors import UserError
-from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, LedgerError, Look
+from alhelpers.labelling.events import (
+    LABEL,
+    SKIP,
+    UNDO,
+    UNSURE,
+    AlreadyAnswered,
+    LedgerError,
+    Look,
+    class_sent,
+)
 from alhelpers.labelling.exchange import TakenError
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, Loop, OracleError, RestingLoop
@@ -282,12 +291,7 @@ class Tab:
         """Record what the person did about the image that is shown, and show the next."""
         if image not in self.asked:
             raise LedgerError("a viewer sent an answer about an image that this loop does not ask about")
-        label, classes = None, self.ledger.classes
-        if kind == LABEL:
-            number = self.message.get("label")
-            if isinstance(number, bool) or number not in range(len(classes)):
-                raise LedgerError(f"a viewer sent the label {number!r}; give 0 to {len(classes) - 1}")
-            label = classes[number]
+        label = class_sent(self.message.get("label"), self.ledger.classes) if kind == LABEL else None
         try:
             following = self.ledger.record(look, image, kind, label, self.message.get("milliseconds"))
             done = {LABEL: f"saved: {label}", SKIP: "skipped until later", UNSURE: "set aside"}[kind]

@@ -158,6 +158,9 @@ def test_the_grid_tells_what_it_cannot_do_and_shows_names_that_others_gave(image
     ledger.record(Look("ann"), images.digests[0], LABEL, "cat")
     tab = Reviewer(Review(ledger, images, "ann"))
     assert "no answer yet" in tab.do("correct", image=images.digests[5], label=0)["note"]
+    for label in (-1, True, 2):
+        assert "sent the label" in tab.do("correct", image=images.digests[0], label=label)["note"]
+    assert ledger.answers(images.digests[:1]).tolist() == [0]
     ledger.name_class("ben", 0, "kitten")
     assert [group["heading"] for group in tab.do("show")["groups"]] == ["kitten"]
     assert tab.review.widget.classes == ["kitten", "dog"]
