@@ -269,6 +269,8 @@ def _from_files(
         )
     names, paths = zip(*(found.files[i] for i in good), strict=True)
     notes = [remark.format(counted(named)) for remark, named in sorted(remarks.items())]
+    empty = sorted({*found.folders} - {name.partition("/")[0] for name in names})
+    notes += [f"no image that can be read: {counted(empty, 'sub-folder')}"] * bool(empty)
     notes = [*found.notes, *notes, *_about_equal_ones(names, digests, known[good], classes)]
     x, digests = x[: len(good)], tuple(digests)
     return Images(x, names, digests, known[good], classes, paths, tuple(broken), tuple(notes), stretch)

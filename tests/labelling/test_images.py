@@ -191,7 +191,9 @@ def test_broken_images_are_named_and_left_out_silently(tmp_path, capfd):
     assert not reasons
     assert all(len(reason) <= 200 and "\n" not in reason for _, reason in images.broken)
     assert images.classes == ("bad", "good"), "repaired files must not change the classes"
-    assert repr(images) == "Images(1 of 28×28, 2 classes, 9 broken)"
+    assert repr(images) == (
+        "Images(1 of 28×28, 2 classes, 9 broken)\n- no image that can be read: 1 sub-folder ('bad')"
+    )
     assert not warned
     assert capfd.readouterr() == ("", "")
 
