@@ -10,7 +10,6 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from alhelpers import plots
-from alhelpers.files import atomic_write
 from alhelpers.intervals import interval
 from alhelpers.running.grid import Value
 from alhelpers.running.notebooks import describe
@@ -29,7 +28,8 @@ def write_results(plan: Plan, store: Store) -> int:
     Raises SweepError if a run's record is damaged.
     """
     nothing = write_tables(plan, store)
-    atomic_write(store.folder / "summary.html", _page(plan, store).encode(errors="replace"))
+    with store.draft_of("summary.html") as draft:
+        draft.write_bytes(_page(plan, store).encode(errors="replace"))
     return nothing
 
 

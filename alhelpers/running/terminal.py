@@ -77,17 +77,28 @@ def sweep(
             why, code = f"cannot write to {where}: {problem.strerror or problem}", 2
     tally = progress.tally
     if not why:
-        return _tell(plan, tally, store, summary.write_results(plan, store))
+        return _tell(plan, tally, store, _write_results(plan, store))
     if tally.ended:
         why += f"; {tally.ended:,} of {_counted(tally.planned)} are there"
         try:
-            summary.write_results(plan, store)
+            _write_results(plan, store)
             why += " and their results written"
         except (OSError, SweepError) as problem:
             why += f", without their results ({problem})"
         why += "; the same command goes on from them"
     print(f"alhelpers: {why}", file=sys.stderr)
     return code
+
+
+def _write_results(plan: Plan, store: Store) -> int:
+    """As `summary.write_results`; say which of those before are kept."""
+    nothing = summary.write_results(plan, store)
+    for name, aside in store.kept:
+        print(
+            f"alhelpers: {name} was changed since a sweep wrote it; what it was is in {aside!r}",
+            file=sys.stderr,
+        )
+    return nothing
 
 
 def _tell(plan: Plan, tally: Tally, store: Store, nothing: int) -> int:

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from alhelpers import article, cli
-from alhelpers.files import MARK
+from alhelpers.files import MARK, replacing
 from alhelpers.learner import History
 from alhelpers.running import notebooks
 
@@ -94,9 +94,8 @@ def test_each_run_shares_the_processors_anew(tmp_path, monkeypatch):
 def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
     slow = notebook(tmp_path / "01_slow.ipynb", "import time; open('begun', 'w').close(); time.sleep(600)")
     out = tmp_path / "out"
-    out.mkdir()
-    (out / MARK).touch()
-    (out / "history.csv").write_text("the last one")
+    with replacing(out) as fresh:
+        (fresh / "history.csv").write_text("the last one")
     command = [sys.executable, "-m", "alhelpers", "run", str(slow), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob(".out-*/out/begun")):  # however busy the machine is

@@ -659,6 +659,24 @@ def test_a_damaged_record_is_named(results, notebook, capsys):
     assert f"{damaged.parent} is damaged; delete it" in capsys.readouterr().err
 
 
+def test_what_somebody_has_done_with_results_is_kept(results, notebook, capsys):
+    command = ["sweep", str(notebook), "-p", "wait=0,1", "-p", "seed=0:3", "--out", str(results)]
+    with (results / "runs.csv").open("a") as file:
+        file.write("mine\n")
+    edited = (results / "runs.csv").read_bytes()
+    for _ in range(2):
+        assert cli.main(command) == 1, "one of the runs has failed"
+    said = "alhelpers: runs.csv was changed since a sweep wrote it; what it was is in 'runs kept 1.csv'\n"
+    assert capsys.readouterr().err.count(said) == 1
+    assert (results / "runs kept 1.csv").read_bytes() == edited
+    assert len(list(results.glob("* kept *"))) == 1
+    failed = next(path for path in results.glob("runs/*/run.json") if '"failed"' in path.read_text()).parent
+    (failed / "why.txt").write_text("my notes")
+    assert cli.main([*command, "--rerun-failed"]) == 2
+    assert f"{failed / 'why.txt'} is not from the earlier run" in capsys.readouterr().err
+    assert (failed / "why.txt").read_text() == "my notes"
+
+
 def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
     with Store(tmp_path / "out"):
         assert cli.main(["sweep", str(notebook), "-p", "seed=1", "--out", str(tmp_path / "out")]) == 2
