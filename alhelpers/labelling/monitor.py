@@ -73,6 +73,8 @@ class Monitor:
         n_labels = len(labels) if labels.ndim else int(labels)
         if labels.ndim:
             counts = tuple(np.bincount(labels, minlength=len(self._classes)).tolist())
+            self._classes += tuple(range(len(self._classes), len(counts)))
+            self._of_check = np.pad(self._of_check, (0, len(counts) - len(self._of_check)))
         if self.rows and n_labels < self.rows[-1].n_labels:
             raise ValueError(f"n_labels is {n_labels} after {self.rows[-1].n_labels}; give the labels so far")
         before, stop = self._answers, np.array(stop)  # a copy: the caller may write into it
@@ -98,7 +100,7 @@ class Monitor:
 
     @property
     def doubts(self) -> list[str]:
-        """What makes settled answers worth nothing: classes that were never seen, or one answer to all."""
+        """What makes settled answers worth nothing: classes never seen, one answer to all, or mere guesses."""
         counts = self.rows[-1].counts if self.rows else None
         doubts = []
         if counts is not None and 0 in counts:
@@ -107,6 +109,9 @@ class Monitor:
             doubts.append(f"no {self._named(self._of_check)} in the check set")
         if self._answers is not None and len(self._classes) > 1 and len(set(self._answers.tolist())) == 1:
             doubts.append(f"the model says {self._classes[self._answers[0]]} to everything")
+        n_told = np.count_nonzero(self._of_check)
+        if self.rows and self.rows[-1].balanced.estimate <= (1 / n_told if n_told > 1 else 0):
+            doubts.append("right no more often than by guessing")
         return doubts
 
     @property

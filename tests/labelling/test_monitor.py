@@ -117,22 +117,29 @@ def test_every_line_counts_the_labels_of_each_class():
 
 
 @pytest.mark.parametrize(
-    ("y_check", "labels", "stop", "doubt"),
+    ("y_check", "labels", "stop", "check", "doubt"),
     [
-        ([0, 1], [0], None, "no label yet of dog"),
-        ([0, 0], [0, 1], None, "no dog in the check set"),
-        ([0, 1], [0, 1], np.zeros(300, int), "the model says cat to everything"),
+        ([0, 1], [0], None, [0, 1], "no label yet of dog"),
+        ([0, 0], [0, 1], None, [0, 0], "no dog in the check set"),
+        ([0, 1], [0, 1], np.zeros(300, int), [0, 1], "the model says cat to everything"),
+        ([0, 1], [0, 1], None, [1, 0], "right no more often than by guessing"),
+        ([0, 1, 0, 0], [0, 1], None, [0, 0, 0, 0], "right no more often than by guessing"),
+        ([0, 0], [0, 1], None, [1, 1], "right no more often than by guessing"),
     ],
 )
-def test_nothing_is_settled_by_classes_that_nobody_has_seen(y_check, labels, stop, doubt):
+def test_nothing_is_settled_by_classes_that_nobody_has_seen_or_by_guesses(
+    y_check, labels, stop, check, doubt
+):
     monitor = Monitor(y_check, ["cat", "dog"])
-    lines = rounds_of(monitor, 8, labels, stop)
+    lines = rounds_of(monitor, 8, labels, stop, check)
     assert all(doubt in line for line in lines)
     assert not any("settled: " in line for line in lines)
     assert lines[-1].endswith(", so nothing is settled")
     assert not monitor.stable
     certain = Monitor([0, 1], ["cat", "dog"])
     assert "settled: " in rounds_of(certain, 8, [0, 1])[-1]
+    unnamed = rounds_of(Monitor([0, 0]), 8, [0, 1])
+    assert unnamed[-1].endswith("; no 1 in the check set, so nothing is settled")
     assert certain.stable
 
 
