@@ -61,9 +61,10 @@ def _own_settings() -> str:
 
 
 def _hiding() -> Iterator[Path]:
-    """Modules in folders that notebooks look into first, with the name of one they need."""
+    """Modules in folders that notebooks look into first, with the name of one that they, or Jupyter, need."""
     given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    needed = (sys.stdlib_module_names | {*_PACKAGES}) - {"test"}
+    needed = sys.stdlib_module_names | {*_PACKAGES, *metadata.packages_distributions()}
+    needed -= {"alhelpers", "test", "tests"}
     for folder in dict.fromkeys([Path.cwd(), advice.REPOSITORY / "notebooks", *map(Path, given)]):
         for path in sorted(folder.glob("*")):
             if path.stem in needed and (path.suffix == ".py" or (path / "__init__.py").exists()):

@@ -46,7 +46,8 @@ class Database:
         self._lock, self._checked = threading.RLock(), -1
         with contextlib.suppress(OSError):  # what it means, SQLite finds out
             # What people say about their images is nobody else's: whoever shares a ledger opens it to others.
-            os.close(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            # A link that leads nowhere yet is followed, as SQLite would.
+            os.close(os.open(os.path.realpath(self.file), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with self._errors_as_sentences():
             self._db = sqlite3.connect(self.file, timeout=0, isolation_level=None, check_same_thread=False)
             try:

@@ -100,7 +100,7 @@ class Monitor:
 
     @property
     def doubts(self) -> list[str]:
-        """What makes settled answers worth nothing: classes never seen, one answer to all, or mere guesses."""
+        """What makes settled answers worth nothing: classes never seen, one answer to all, mere guesses."""
         counts = self.rows[-1].counts if self.rows else None
         doubts = []
         if counts is not None and 0 in counts:

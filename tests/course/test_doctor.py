@@ -154,7 +154,7 @@ def test_where_the_home_takes_no_files_figures_come_without_a_word(tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), "nbval compares what notebooks print"
 
 
-@pytest.mark.parametrize("name", ["random.py", "numpy"])
+@pytest.mark.parametrize("name", ["random.py", "numpy", "PIL", "anywidget.py"])
 def test_a_file_that_hides_a_module_is_named(name, tmp_path, monkeypatch):
     if name.endswith(".py"):
         (tmp_path / name).write_text("x = 1")

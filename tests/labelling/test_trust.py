@@ -146,6 +146,9 @@ def test_a_new_ledger_is_its_owner_s_and_an_opened_one_stays_as_it_is(tmp_path):
         (tmp_path / "labels.db").chmod(0o660)
         Ledger(tmp_path / "labels.db", CLASSES).close()
         assert stat.S_IMODE((tmp_path / "labels.db").stat().st_mode) == 0o660
+        (tmp_path / "link.db").symlink_to("to come.db")
+        Ledger(tmp_path / "link.db", CLASSES).close()
+        assert stat.S_IMODE((tmp_path / "to come.db").stat().st_mode) == 0o600
     finally:
         os.umask(before)
 
