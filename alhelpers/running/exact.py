@@ -165,9 +165,10 @@ def _check_into(out: Path, notebooks: Path) -> bool:
     for name in installed_engines():
         command, env = command_for(name, notebooks, out)
         try:
-            done = subprocess.run(command, env=env, stderr=subprocess.PIPE, timeout=TIMEOUT)
+            done = subprocess.run(command, env=env, capture_output=True, timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             raise UserError(f"{name} has not done the fits within {TIMEOUT} s; try again") from None
+        print(done.stdout.decode(errors="replace"), end="", flush=True)
         codes.append(done.returncode)
         if done.returncode not in (EXACT, NOT_EXACT):
             said = done.stderr.decode(errors="replace").strip().splitlines()

@@ -5,6 +5,7 @@ import sys
 
 from alhelpers.running import kernels, summary
 from alhelpers.running.grid import SweepError, parse_assignments, read_grid
+from alhelpers.running.output import in_words
 from alhelpers.running.plan import Plan, make_plan
 from alhelpers.running.progress import SweepProgress
 from alhelpers.running.store import Store, Tally, what_is_missing
@@ -73,8 +74,7 @@ def sweep(
         except SweepError as problem:
             why, code = str(problem), 2
         except OSError as problem:
-            where = problem.filename or store.folder
-            why, code = f"cannot write to {where}: {problem.strerror or problem}", 2
+            why, code = in_words(problem, store.folder), 2
     tally = progress.tally
     if not why:
         return _tell(plan, tally, store, _write_results(plan, store))

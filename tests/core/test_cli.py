@@ -137,6 +137,50 @@ def test_wrong_calls_end_in_one_sentence(arguments, sentence, capsys):
     assert capsys.readouterr().err.strip() == sentence
 
 
+def swept(path):
+    """A notebook that can be swept."""
+    notebook(path, "seed: int = 0")
+    content = nbformat.read(path, as_version=4)
+    content.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(content, path)
+    return str(path)
+
+
+@pytest.mark.parametrize("command", ["run", "sweep", "exact", "bundle"])
+@pytest.mark.parametrize("name", ["a file/x", "a file/x/y", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(command, name, tmp_path, capfd):
+    (tmp_path / "a file").touch()
+    one, out = swept(tmp_path / "one.ipynb"), tmp_path / name
+    given = {"run": [one], "sweep": [one, "-p", "seed=1"]}.get(command, [])
+    assert cli.main([command, *given, "--out", str(out)]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"alhelpers: cannot write to {out}: ")
+    assert said.endswith("; see to that, or give another folder to --out\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a device that is always full")
+@pytest.mark.parametrize(("command", "unbuffered"), [("--help", ""), ("sweep", "1")])
+def test_an_output_that_is_full_or_closed_is_not_blamed_on_a_folder(command, unbuffered, tmp_path):
+    plan = [swept(tmp_path / "n.ipynb"), "-p", "seed=0:2", "--out", "o", "--dry-run"]
+    program = [sys.executable, "-m", "alhelpers", command, *(plan if command == "sweep" else [])]
+    settings = {
+        "stderr": subprocess.PIPE,
+        "cwd": tmp_path,
+        "env": os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    }
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(program, stdout=full, **settings)
+    assert done.returncode == 2
+    expected = b"alhelpers: cannot write to standard output: No space left on device; send it elsewhere"
+    assert done.stderr.startswith(expected)
+    assert done.stderr.count(b"\n") == 1
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(program, stdout=write, **settings)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
 def test_refresh_leaves_a_notebook_that_fails_as_it_was(tmp_path, capfd):
     bad = notebook(tmp_path / "01_bad.ipynb", "print('changed')", "1 / 0")
     before = bad.read_bytes()

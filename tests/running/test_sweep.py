@@ -27,6 +27,7 @@ from alhelpers.running import plan as plan_module
 from alhelpers.running.grid import SweepError
 from alhelpers.running.plan import PlannedRun, make_plan
 from alhelpers.running.software import digest_of
+from alhelpers.running.output import OutputError
 from alhelpers.running.store import Store
 
 PARAMETERS = (
@@ -601,8 +602,14 @@ def test_a_result_that_never_comes_back_is_a_failure_of_its_run(monkeypatch):
         (
             OSError(28, "No space left on device"),
             2,
-            r"cannot write to .*out: No space left on device; 2 of 6",
+            r"cannot write to .*out: No space left on device; see .*; 2 of 6",
         ),
+        (
+            OutputError(28, "No space left on device"),
+            2,
+            r"cannot write to standard output: No space .*; 2 of 6",
+        ),
+        (BrokenPipeError(32, "Broken pipe"), 2, r"cannot write to standard output: Broken pipe; .*; 2 of 6"),
         (KeyboardInterrupt(), 130, "stopped; 2 of 6 runs are there and their results written; the same"),
     ],
 )
