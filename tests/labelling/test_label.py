@@ -438,8 +438,9 @@ def test_a_copy_of_a_learner_asks_in_its_own_name(images, ledger):
 
 
 def test_error_rates_and_unknown_labels_are_refused(images, ledger):
-    with pytest.raises(ValueError, match=r"error_rate is 1\.5; give a share from 0 to 1"):
-        SimulatedPerson(ledger, 1.5)
+    for rate in (1.5, "0.1", np.nan):
+        with pytest.raises(ValueError, match=rf"error_rate is {rate!r}; give a share from 0 to 1"):
+            SimulatedPerson(ledger, rate)
     unknown = load_images(images.x, classes=images.classes)
     with pytest.raises(ValueError, match="cannot answer for 'image 0', whose label is not known"):
         SimulatedPerson(ledger).label(unknown)

@@ -25,9 +25,9 @@ from alhelpers.learner import History
 from alhelpers.running import commands, kernels, notebooks, summary, sweep, sweep_result
 from alhelpers.running import plan as plan_module
 from alhelpers.running.grid import SweepError
+from alhelpers.running.output import OutputError
 from alhelpers.running.plan import PlannedRun, make_plan
 from alhelpers.running.software import digest_of
-from alhelpers.running.output import OutputError
 from alhelpers.running.store import Store
 
 PARAMETERS = (
