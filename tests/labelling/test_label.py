@@ -773,4 +773,7 @@ def test_what_a_tab_cannot_have_meant_is_not_recorded(images, ledger):
     for label in (-1, True, 99, None):
         assert tab.label(image, label)["kind"] == "trouble"
     assert tab.label("f" * 64, 0)["kind"] == "trouble"
+    for odd in ("f" * 64, images.digests[5], 7, None):
+        assert "which this loop does not ask about" in tab.do("hold", image=odd)["note"]
+    assert not ledger.held_by_others(Look("bob", [*images.digests[2:], "f" * 64], "elsewhere"))
     assert not ledger.events()

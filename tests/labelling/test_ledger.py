@@ -123,6 +123,8 @@ def test_two_viewers_never_have_the_same_image(ledger, file, monkeypatch):
             other.claim(Look("bob", [A, B], "three", again=True)) == A
         )  # a second opinion may be given meanwhile
         assert other.claim(Look("bob", [], "three")) is None
+        with pytest.raises(LedgerError, match=r"the image is 'cat\.png'; give its SHA-256 digest"):
+            other.claim(Look("bob", ["cat.png"], "three"))
         now += 0.9 * LEASE_SECONDS
         assert ledger.claim(Look("ann", [D, A], "one")) == A  # renewed, although D comes first
         now += 0.9 * LEASE_SECONDS
