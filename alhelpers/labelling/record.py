@@ -1,4 +1,4 @@
-"""The record: what people do about images, in one SQLite file, on disk before the next image shows.
+"""The record: what people do about images, in one SQLite file, on disk before the next image appears.
 
 The table `event` is the record, to which rows are only ever added; what follows from it is worked out in
 `answers.py`. The table `claim` says which image is before whom just now, `export` what was written to files.
