@@ -853,7 +853,11 @@ def test_whatever_a_notebook_does_the_others_are_done_and_nothing_is_left(tmp_pa
     assert "5 of 7 runs done" in printed
     assert "failed: seed=2: ValueError: the notebook shows" in err
     assert "failed: seed=4: DeadKernelError" in err
-    assert len(list((tmp_path / "out" / "runs").iterdir())) == 7
+    found = [json.loads(text) for text in records(tmp_path / "out")]
+    attempts = {record["parameters"]["seed"]: record["attempts"] for record in found}
+    assert attempts == dict.fromkeys(range(7), 1) | {4: 3}, (
+        "a kernel that dies is begun again, but not for ever"
+    )
     assert [path for folder in places.values() for path in folder.rglob("*")] == []
     with (tmp_path / "out" / "runs.csv").open(newline="") as file:
         assert [row["run_status"] for row in csv.DictReader(file)].count("done") == 5
