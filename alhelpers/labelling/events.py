@@ -113,7 +113,7 @@ def class_sent(number: object, classes: Sequence[str]) -> str:
 def whole_number(what: str, value: object) -> int:
     """A whole number from 0 up, also one that a file has as text or float. Raises LedgerError for another."""
     try:
-        number = int(value)
+        number = int(float(value))  # "1200.0" is how pandas writes 1200 where other rows have none
         if number != float(value) or not 0 <= number < 2**53:
             raise ValueError
     except (TypeError, ValueError, OverflowError):

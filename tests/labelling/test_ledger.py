@@ -370,6 +370,15 @@ def test_a_ledger_about_other_images_is_refused(ledger, file):
     Ledger(file, CLASSES, [D, B]).close()  # folders grow
 
 
+def test_a_ledger_is_on_disk_whatever_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with Ledger(":memory:", CLASSES) as ledger:
+            known = ledger.counts()[CLASSES[0]]
+            ledger.record(Look("ann"), IMAGES[known], LABEL, CLASSES[0])
+    assert known == 1
+
+
 def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):
     with sqlite3.connect(tmp_path / "other.db") as raw:
         raw.execute("create table event (id integer primary key)")
