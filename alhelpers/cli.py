@@ -64,6 +64,6 @@ def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         parser.error(f"{' '.join(unknown)} is not understood{hint}")
     if (jobs := getattr(options, "jobs", None)) is not None and jobs < 1:
         raise ValueError(f"--jobs is {jobs}; give 1 or more")
-    if not getattr(options, "timeout", 1) > 0:
-        raise ValueError(f"--timeout is {options.timeout:g}; give a number of seconds above 0")
+    if not 0 < getattr(options, "timeout", 1) < 1e9:
+        raise ValueError(f"--timeout is {options.timeout:g}; give a number of seconds above 0, below 1e9")
     return options

@@ -516,10 +516,12 @@ def test_the_limit_is_for_all_cells_of_a_run_together(tmp_path):
     assert 1 < error["cell"] < 21
 
 
-def test_a_limit_that_is_none_is_refused(notebook, tmp_path):
-    code, _, err = run_command(notebook, "-p", "seed=0:3", "--timeout", "0", "--out", tmp_path / "out")
-    assert code == 2
-    assert "--timeout is 0; give a number of seconds above 0" in err
+def test_a_limit_that_is_none_is_refused(notebook, tmp_path, capsys):
+    for limit in ("0", "nan", "inf"):
+        call = ["sweep", str(notebook), "-p", "seed=0:3", "--timeout", limit, "--out", str(tmp_path / "out")]
+        assert cli.main(call) == 2
+        said = f"alhelpers: --timeout is {limit}; give a number of seconds above 0, below 1e9\n"
+        assert capsys.readouterr().err == said
 
 
 def test_what_is_no_scheduler_is_named(monkeypatch):
@@ -997,7 +999,7 @@ def test_a_text_is_shown_as_text_whatever_is_in_it(tmp_path):
     assert "<b>" not in page
 
 
-def test_accuracies_that_are_no_numbers_and_values_that_are_nearly_equal_can_be_read(tmp_path):
+def test_accuracies_that_are_no_numbers_and_values_that_are_nearly_equal_can_be_read(tmp_path, recwarn):
     path = write_notebook(tmp_path / "odd.ipynb", parameters="rate: float = -0.0")
     plan = make_plan(path, {"rate": [0.12345678, 0.12345679, -0.0]})
     folder = written(
@@ -1009,6 +1011,9 @@ def test_accuracies_that_are_no_numbers_and_values_that_are_nearly_equal_can_be_
     assert "<td>0.12345678</td>" in page
     assert "<td>0.12345679</td>" in page, "two values that differ in the eighth digit are two"
     assert make_plan(path, {"rate": [0.0]}).runs[0].id == plan.runs[2].id, "-0.0 is 0.0"
+    path = write_notebook(tmp_path / "seeds.ipynb", parameters="seed: int = 0")
+    written(make_plan(path, {"seed": [0, 1]}), tmp_path / "seeds", lambda planned: history(float("inf")))
+    assert not recwarn, "NumPy's warnings would stand between the lines of the sweep"
 
 
 def test_results_are_one_row_for_each_fit_in_csv_and_parquet(results):
