@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import signal
 import sys
 from collections.abc import Callable, Sequence
@@ -23,20 +22,14 @@ def command(parsers: Any, name: str, function: Callable[..., int]) -> argparse.A
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0 for success, 1 if something failed, 2 for a wrong call."""
-    from alhelpers.running.output import CLOSED, Output, in_words
+    from alhelpers.running.output import CLOSED, in_words, standard_output
 
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # no work is lost to a letter that this terminal lacks
-            stream.reconfigure(errors="replace")
     options = argparse.Namespace()
     try:
-        with contextlib.redirect_stdout(sys.stdout and Output(sys.stdout)):
-            try:
-                options = _parse(arguments)
-                signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped is stopped, however asked
-                return options.function(options)
-            finally:
-                print(end="", flush=True)
+        with standard_output():
+            options = _parse(arguments)
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped is stopped, however asked
+            return options.function(options)
     except BrokenPipeError:
         return CLOSED  # whoever reads what is said, such as `head`, has had enough
     except (OSError, ValueError) as problem:

@@ -3,7 +3,10 @@
 # The doctor has to start where packages are missing, and to say so: see `alhelpers.cli`.
 from __future__ import annotations
 
+import contextlib
 import os
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -41,6 +44,19 @@ class Output:
             if isinstance(problem, BrokenPipeError):
                 raise
             raise OutputError(problem.errno, problem.strerror) from None
+
+
+@contextlib.contextmanager
+def standard_output() -> Iterator[None]:
+    """What is printed within comes out, with a mark for letters that are not there, or raises as `Output`."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # no work is lost to a letter that this terminal lacks
+            stream.reconfigure(errors="replace")
+    with contextlib.redirect_stdout(sys.stdout and Output(sys.stdout)):
+        try:
+            yield
+        finally:
+            print(end="", flush=True)
 
 
 def in_words(problem: OSError | ValueError, out: Path | None = None) -> str:
