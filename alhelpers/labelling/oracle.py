@@ -181,6 +181,10 @@ def _has_asked_before(events: list[Event | None], n: int, this_round: int) -> bo
     return not went_on or now.count(this_round) >= len(now) / 2
 
 
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) <= 1
+
+
 class SimulatedPerson(LedgerOracle):
     """Answers with the known labels, but errs at a stated rate: any other class then, each as likely.
 
@@ -205,7 +209,7 @@ class SimulatedPerson(LedgerOracle):
         again: bool = False,
     ) -> None:
         super().__init__(ledger, labeller, again)
-        if not (isinstance(error_rate, Real) and 0 <= error_rate <= 1):
+        if not _is_share(error_rate):
             raise OracleError(f"error_rate is {error_rate!r}; give a share from 0 to 1")
         self.error_rate, self.seed = error_rate, seed
 
