@@ -214,6 +214,8 @@ def test_the_record_is_only_ever_added_to(ledger, file):
         (("photo.png", LABEL, "cat"), "image is 'photo.png'.*SHA-256"),
         ((A, LABEL, "cat", " "), "person is ' '"),
         ((A, LABEL, "cat", "\ud800"), "person is"),
+        ((A, LABEL, "cat", "a\0b"), "person is"),
+        ((A, LABEL, "cat", "\u202e"), "person is"),
         ((A, LABEL, "cat", "ann", 1.5), "milliseconds is 1.5"),
         ((A, LABEL, "cat", "ann", -1), "milliseconds is -1"),
     ],

@@ -172,6 +172,11 @@ def test_names_of_people_that_look_alike_are_refused_and_blanks_do_not_count(fil
         assert GUESS not in [each.action for each in ledger.events()]
 
 
+def test_a_set_has_no_order_that_classes_could_have(tmp_path):
+    with pytest.raises(LedgerError, match="give a list of 2 to 36 names"):
+        Ledger(tmp_path / "labels.db", {"cat", "dog"})
+
+
 @pytest.mark.parametrize("two", [["Cat", "cat"], ["cat", "cat "], ["café", "cafe\u0301"], ["a b", "a  b"]])
 def test_classes_that_look_alike_are_refused_in_a_new_ledger(tmp_path, two):
     with pytest.raises(LedgerError, match="look alike; give one, or another name"):
