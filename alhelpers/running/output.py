@@ -65,6 +65,10 @@ def in_words(problem: OSError | ValueError, out: Path | None = None) -> str:
         return str(problem)
     if isinstance(problem, OutputError | BrokenPipeError):
         return f"cannot write to standard output: {problem.strerror}; send it elsewhere"
+    try:
+        os.getcwd()
+    except FileNotFoundError:
+        return "the working folder has been deleted; change to another"
     place = problem.filename or out or "a file"
     if out and Path(place).absolute().parent in (out.absolute(), *out.absolute().parents):
         return f"cannot write to {out}: {problem.strerror}; see to that, or give another folder to --out"

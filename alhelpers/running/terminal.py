@@ -84,7 +84,7 @@ def sweep(
             _write_results(plan, store)
             why += " and their results written"
         except (OSError, SweepError) as problem:
-            why += f", without their results ({problem})"
+            why += f", without their results ({getattr(problem, 'strerror', None) or problem})"
         why += "; the same command goes on from them"
     print(f"alhelpers: {why}", file=sys.stderr)
     return code

@@ -181,6 +181,18 @@ def test_an_output_that_is_full_or_closed_is_not_blamed_on_a_folder(command, unb
     assert (done.returncode, done.stderr) == (141, b"")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps the folder that somebody works in")
+@pytest.mark.parametrize("command", ["run n.ipynb", "sweep n.ipynb -p seed=1 --out o", "exact"])
+def test_a_working_folder_that_is_gone_is_one_sentence(command, tmp_path, monkeypatch, capsys):
+    given = command.replace("n.ipynb", swept(tmp_path / "n.ipynb")).split()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert cli.main(given) == 2
+    assert capsys.readouterr().err == "alhelpers: the working folder has been deleted; change to another\n"
+
+
 def test_refresh_leaves_a_notebook_that_fails_as_it_was(tmp_path, capfd):
     bad = notebook(tmp_path / "01_bad.ipynb", "print('changed')", "1 / 0")
     before = bad.read_bytes()
