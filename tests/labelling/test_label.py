@@ -420,6 +420,12 @@ def test_a_loop_that_cannot_be_answered_says_how_to_write_it(images, ledger):
         labeler.must_be_done()
     with pytest.raises(OracleError, match="yields nothing; put `labels = yield images` into it"):
         person.play(lambda: person.label(images.take([1])))
+    for odd in (np.array([0, 1]), images.x, None):
+        with pytest.raises(OracleError, match=r"which is no Images; yield a selection of them"):
+            person.play(lambda odd=odd: ask(odd, []))
+        labeler.play(lambda odd=odd: ask(odd, []))
+        assert "which is no Images" in labeler.widget.status
+        assert "\n" not in labeler.widget.status
 
 
 def test_a_copy_of_a_learner_asks_in_its_own_name(images, ledger):
