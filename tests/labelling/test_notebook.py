@@ -45,7 +45,7 @@ def test_a_budget_that_is_no_multiple_of_the_batch_is_spent_to_the_last_label(tm
 def test_a_pool_of_less_than_a_batch_is_labelled_and_the_cells_below_run(tmp_path, few_digits):
     assert labels_after_each_round(tmp_path, folder=few_digits, n_check=23) == [2]
     executed = (tmp_path / "executed.ipynb").read_text(encoding="utf-8")
-    assert "label_budget is 200; all 2 of the pool will be asked about" in executed
+    assert "label_budget is 200; the pool has only 2 images" in executed
 
 
 def test_sets_that_leave_no_image_to_ask_about_are_said_before_the_first_label(tmp_path, few_digits):
