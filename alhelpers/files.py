@@ -64,9 +64,12 @@ def replacing(out: Path, again: bool = True, check: bool = True) -> Iterator[Pat
 
 def check_as_written(out: Path) -> None:
     """Raise ValueError, naming it, if somebody has added or changed a file in a folder that was replaced."""
+    mark = out / MARK
+    if not (mark.is_file() and (text := mark.read_text())):
+        return  # a new folder, or one from when the mark was an empty file
     try:
-        written = json.loads((out / MARK).read_text())
-    except (OSError, ValueError):
+        written = json.loads(text)
+    except ValueError:
         written = {}
     for name, digest in _digests(out).items():
         if written.get(name) != digest:

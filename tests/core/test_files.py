@@ -58,6 +58,10 @@ def test_what_somebody_has_added_or_changed_since_is_named_and_not_replaced(tmp_
     (out / files.MARK).write_text("of something else")
     with pytest.raises(ValueError, match=r"notes\.txt is not"), files.replacing(out):
         pytest.fail("nothing says what was there")
+    (out / files.MARK).write_text("")  # as version 0.1.0 made it
+    with files.replacing(out):
+        pass
+    assert not (out / "notes.txt").exists()
 
 
 @pytest.mark.parametrize("problem", [PermissionError("held by a virus scanner"), KeyboardInterrupt()])
