@@ -205,7 +205,10 @@ def test_curves_ends_and_single_figures_are_those_of_the_query_asked_for():
         for draw in (1, 0)
         for n in (100, 10, 50)
     ]
-    some = Results([*rows, *(row._replace(experiment="b", value=9) for row in rows)])
+    others = [
+        row._replace(experiment="b", query=query, value=9) for row in rows for query in ("random", "entropy")
+    ]
+    some = Results([*rows, *others])
     bands = some.bands("query", ["margin", "random"], experiment="a")
     assert list(bands) == ["margin", "random"]
     for query, more in (("margin", 0.125), ("random", 0)):
