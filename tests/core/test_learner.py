@@ -52,7 +52,12 @@ def test_fit_prints_the_article_s_line(learner, capsys):
     learner.reset()
     learner.label_manually(10)
     learner.fit()
-    assert capsys.readouterr().out == f"Labels: 10 \tAccuracy: {np.float32(learner.history[0].accuracy)!s}\n"
+    learner.label_manually(30)
+    learner.fit()
+    first, second = (np.float32(row.accuracy) for row in learner.history)
+    assert first < second
+    lines = capsys.readouterr().out
+    assert lines == f"Labels: 10 \tAccuracy: {first!s}\nLabels: 40 \tAccuracy: {second!s}\n"
 
 
 def test_least_confident_first_sorts_by_the_largest_probability_lowest_first(small):
@@ -211,7 +216,9 @@ def test_what_the_oracle_cannot_tell_gets_no_label_and_is_not_asked_again(small)
 
 
 @pytest.mark.parametrize(
-    "answers", [[0, 1], [0, 1, 3], [0, -2, 1], [0.0, 1.0, 2.0], ["0", "1", "2"], 1, None], ids=str
+    "answers",
+    [[0, 1], [0, 1, 2, 0], [0, 1, 3], [0, 1, 4], [0, -2, 1], [0.0, 1.0, 2.0], ["0", "1", "2"], 1, None],
+    ids=str,
 )
 def test_answers_that_are_no_labels_are_refused_and_nothing_is_labelled(small, answers):
     small.oracle = lambda _: answers
@@ -351,9 +358,11 @@ def test_a_measure_that_is_not_one_number_an_image_is_refused_and_nothing_is_sor
     [
         (np.arange(40) < 3, r"positions are bool \(40,\); give integers, each once"),
         (np.zeros((40, 3), int), r"positions are int64 \(40, 3\); give integers, each once"),
+        (np.arange(4).reshape(2, 2), r"positions are int64 \(2, 2\); give integers, each once"),
+        (np.array(3), r"positions are int64 \(\); give integers, each once"),
         (np.array([0.1, 0.2]), r"positions are float64 \(2,\); give integers, each once"),
     ],
-    ids=["mask", "table", "floats"],
+    ids=["mask", "table", "square", "number", "floats"],
 )
 def test_what_is_no_positions_is_refused(small, positions, sentence):
     with pytest.raises(ValueError, match=sentence):
@@ -365,6 +374,9 @@ def test_any_images_like_the_pool_s_can_be_asked_about_and_others_are_refused(sm
     small.label_manually(30)
     small.fit(verbose=False)
     assert np.array_equal(small.predict_proba_of(small.data.x_test), small.predict_proba_test())
+    answers = small.answers(small.data.x_test)
+    for wrong in (answers - 1, answers + 1):
+        assert small.score(small.data.x_test, wrong) == 0
     none = small.predict_proba_of(small.data.x_test[:0])
     assert (none.shape, none.dtype) == ((0, 3), np.float32)
     assert small.answers(small.data.x_test[:0]).tolist() == []

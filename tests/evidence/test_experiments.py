@@ -251,6 +251,9 @@ def test_some_experiments_computed_anew_leave_the_others_as_they_were(tmp_path, 
     with pytest.raises(OSError, match="is damaged"):
         evidence.renew(["stopping"], range(1), tmp_path)
     assert file.read_bytes() == b""
+    monkeypatch.setattr(evidence, "compute", lambda names, draws: [Row(name, *draws) for name in names])
+    evidence.renew(list(evidence.EXPERIMENTS)[::-1], range(7, 8), tmp_path)  # of all, nothing is kept
+    assert list(table.read(tmp_path)) == [Row(name, 7) for name in evidence.EXPERIMENTS]
 
 
 def test_an_unknown_experiment_ends_in_one_sentence(monkeypatch):
@@ -267,10 +270,21 @@ def test_results_are_asked_for_by_experiment_and_draw():
     some = evidence.results(["judges", "tuning"], range(53, 56))
     assert {row.experiment for row in some.rows} == {"judges", "tuning"}
     assert {row.draw for row in some.rows if row.experiment == "judges"} == {53, 54, 55}
+    assert len(evidence.results(["judges"], range(100)).distinct("draw")) == 100
     # What settled the recipe does not depend on the draws that it is scored on.
     assert {row.draw for row in some.rows if row.experiment == "tuning"} == set(range(20))
     with pytest.raises(UserError, match=r"draws 99 to 101 .* holds 0 to 99; give .* recompute = True"):
         evidence.results(["judges"], range(99, 102))
+
+
+def test_every_experiment_is_computed_on_the_draws_asked_for_but_on_no_more_than_it_has(monkeypatch):
+    monkeypatch.setattr(evidence, "in_processes", map)
+    for name in ("judges", "tuning"):
+        monkeypatch.setitem(evidence.EXPERIMENTS, name, lambda seed, name=name: [Row(name, seed, value=seed)])
+    some = evidence.results(["judges", "tuning"], iter(range(70, 100)), recompute=True)
+    assert some.distinct("draw", experiment="judges") == list(range(70, 100))
+    assert some.distinct("draw", experiment="tuning") == list(range(70, 90))
+    assert len(some.rows) == 50
 
 
 def test_results_can_be_computed_for_draws_that_the_file_lacks():
