@@ -144,6 +144,11 @@ def test_a_dataset_cannot_be_changed_and_does_not_follow_its_source():
         ({"x_pool": np.zeros((4, 0))}, r"x_pool has shape \(4, 0\)"),
         ({"x_pool": np.zeros((4, 4))}, "same shape and kind"),
         ({"x_pool": np.zeros((4, 4), int)}, r"x_pool has shape \(4, 4\); expected .* or rows of floats"),
+        ({"x_pool": np.zeros((4, 4), bool)}, r"x_pool has shape \(4, 4\); expected .* or rows of floats"),
+        (
+            {"x_pool": np.zeros((4, 2, 2, 4), np.uint8)},
+            r"x_pool has shape \(4, 2, 2, 4\); expected .* 3 more",
+        ),
         ({"x_pool": np.array([[0, np.nan]] * 4)}, "x_pool holds NaN or infinite numbers; fill them in"),
         ({"x_pool": np.zeros((4, 2, 2), int)}, "x_pool has dtype int64"),
         ({"x_pool": np.full((4, 2, 2), 1.5)}, "x_pool has floats outside 0 to 1"),
