@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from alhelpers.running import kernels, summary
+from alhelpers.running import kernels, notebooks
 from alhelpers.running.grid import SweepError, parse_assignments, read_grid
 from alhelpers.running.plan import Plan, make_plan
 from alhelpers.running.progress import SweepProgress
@@ -61,6 +61,10 @@ def sweep(
 
     Returns the exit code.
     """
+    if not scheduler:
+        notebooks.start_fork_server()
+    from alhelpers.running import summary  # which takes as long as the other's imports: both at once
+
     if not (kernels.CAN_FORK or scheduler):
         print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
     tell_notes(plan)
