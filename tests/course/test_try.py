@@ -352,6 +352,7 @@ def test_the_article_s_rows_are_ticked_off_and_both_judges_speak(opened):
     assert ticked.count() == 7
     page.get_by_label("600 other images").check()
     assert ticked.count() == 0
+    expect(rows.last).to_contain_text("80.00%")
     expect(page.locator("#judge-said")).to_contain_text("+6.0 points by the first, +0.0 by the second")
     page.get_by_label("the 400 images that also stopped the training").check()
     page.evaluate(AT_ONCE, [*fits[:-1], fits[-1] | {"accuracy": 0.9}])
