@@ -15,8 +15,9 @@ SLOW = {"executed", "answered", "tmp_path"}
 """Fixtures of tests that run notebooks."""
 LONGEST_FIRST = (
     "test_sweep.py", "test_exact.py", "test_experiments.py", "test_try.py", "test_site.py",
-    "test_workshop.py", "08_results.ipynb", "test_notebooks.py", "test_label_in_browser.py", "test_widget_in_browser.py",
-    "test_cli.py", "test_doctor.py", "test_slides.py", "test_entry.py", "07_auto_labeling.ipynb",
+    "test_workshop.py", "08_results.ipynb", "test_notebooks.py", "test_label_in_browser.py",
+    "test_widget_in_browser.py", "test_cli.py", "test_doctor.py", "test_slides.py", "test_entry.py",
+    "07_auto_labeling.ipynb",
 )  # fmt: skip
 """Files that take ten seconds and more; begun last, one would keep one process busy after the others."""
 

@@ -3,8 +3,11 @@
 import os
 import sys
 
-if sys.path[0] == os.getcwd():  # `-m` puts this folder first, and a file in it may be called random.py
-    sys.path.append(sys.path.pop(0))
+try:
+    if sys.path[0] == os.getcwd():  # `-m` puts this folder first, and a file in it may be called random.py
+        sys.path.append(sys.path.pop(0))
+except FileNotFoundError:  # somebody has deleted it
+    pass
 
 from alhelpers.cli import main
 

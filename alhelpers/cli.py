@@ -22,9 +22,28 @@ def command(parsers: Any, name: str, function: Callable[..., int]) -> argparse.A
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; return its exit code: 0 for success, 1 if something failed, 2 for a wrong call."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # no work is lost to a letter that this terminal lacks
-            stream.reconfigure(errors="replace")
+    from alhelpers.running.output import CLOSED, in_words, standard_output
+
+    options = argparse.Namespace()
+    try:
+        with standard_output():
+            options = _parse(arguments)
+            signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped is stopped, however asked
+            return options.function(options)
+    except BrokenPipeError:
+        return CLOSED  # whoever reads what is said, such as `head`, has had enough
+    except (OSError, ValueError) as problem:
+        why = in_words(problem, getattr(options, "out", None))
+    except ModuleNotFoundError as problem:
+        why = f"{problem}; `alhelpers doctor` says what to install"
+    except KeyboardInterrupt:
+        print("alhelpers: stopped; nothing is half-written", file=sys.stderr)
+        return 130
+    print(f"alhelpers: {why}", file=sys.stderr)
+    return 2
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     from alhelpers.course import commands as course
     from alhelpers.running import commands as running
 
@@ -36,19 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if unknown:
         hint = "; write -p NAME=VALUES, as in -p batch_size=5,10" if options.command == "sweep" else ""
         parser.error(f"{' '.join(unknown)} is not understood{hint}")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # stopped is stopped, however it is asked for
-    try:
-        if (jobs := getattr(options, "jobs", None)) is not None and jobs < 1:
-            raise ValueError(f"--jobs is {jobs}; give 1 or more")
-        if not getattr(options, "timeout", 1) > 0:
-            raise ValueError(f"--timeout is {options.timeout:g}; give a number of seconds above 0")
-        return options.function(options)
-    except (OSError, ValueError) as problem:
-        print(f"alhelpers: {problem}", file=sys.stderr)
-        return 2
-    except ModuleNotFoundError as problem:
-        print(f"alhelpers: {problem}; `alhelpers doctor` says what to install", file=sys.stderr)
-        return 2
-    except KeyboardInterrupt:
-        print("alhelpers: stopped; nothing is half-written", file=sys.stderr)
-        return 130
+    if (jobs := getattr(options, "jobs", None)) is not None and jobs < 1:
+        raise ValueError(f"--jobs is {jobs}; give 1 or more")
+    if not 0 < getattr(options, "timeout", 1) < 1e9:
+        raise ValueError(f"--timeout is {options.timeout:g}; give a number of seconds above 0, below 1e9")
+    return options

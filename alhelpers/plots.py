@@ -289,7 +289,7 @@ def learning_curve(
             behind = f"{name}: middle 90% of {len(draws[name][1])} other draws"
             axes.fill_between(draws[name][0], low, high, color=colour, alpha=0.15, lw=0, label=behind)
             for edge in (low, high):  # the band's numbers; a filled area would not carry them
-                axes.plot(draws[name][0], edge, color=colour, lw=0.4, alpha=0.5)
+                axes.plot(draws[name][0], edge, color=colour, lw=0.8, alpha=0.6)
         axes.plot(n_labels, accuracy, color=colour, marker="o", ms=3, label=f"{name}: {accuracy[-1]:.2%}")
     left = min(np.min(n) for n, _ in curves.values())
     for (name, level), colour in _each(levels.items(), looks=(GREY, ORANGE)):

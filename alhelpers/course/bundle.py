@@ -106,7 +106,7 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
         raise ValueError(
             f"{out} is not an earlier bundle, or has been worked in; give a new or an empty folder to --out"
         )
-    with replacing(out) as fresh:
+    with replacing(out, check=False) as fresh:  # git has looked, and a damaged wheel may go
         _clone(repository, fresh)
         has_page = _make_try(fresh)
         wheels = fresh / "wheels"

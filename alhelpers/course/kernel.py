@@ -61,9 +61,10 @@ def _own_settings() -> str:
 
 
 def _hiding() -> Iterator[Path]:
-    """Modules in folders that notebooks look into first, with the name of one they need."""
+    """Modules in folders that notebooks look into first, with the name of one that they, or Jupyter, need."""
     given = filter(None, os.environ.get("PYTHONPATH", "").split(os.pathsep))
-    needed = (sys.stdlib_module_names | {*_PACKAGES}) - {"test"}
+    needed = sys.stdlib_module_names | {*_PACKAGES, *metadata.packages_distributions()}
+    needed -= {"alhelpers", "test", "tests"}
     for folder in dict.fromkeys([Path.cwd(), advice.REPOSITORY / "notebooks", *map(Path, given)]):
         for path in sorted(folder.glob("*")):
             if path.stem in needed and (path.suffix == ".py" or (path / "__init__.py").exists()):
@@ -239,7 +240,8 @@ def check_engine() -> str:
             f"import and forty rounds took more than {ENGINE_SECONDS} seconds; ask again when the computer "
             "is less busy"
         ) from None
-    version, *accuracy = done.stdout.decode().strip().split("\n")
+    said = done.stdout.decode(errors="replace").strip().split("\n")  # by whatever Python runs first, too
+    version = next((line for line in said if line.startswith(("TensorFlow ", "NumPy "))), "")
     if done.returncode in _ILLEGAL_INSTRUCTION:
         raise Problem(
             "this processor lacks instructions that TensorFlow was built with; set ALHELPERS_ENGINE=numpy, "
@@ -264,14 +266,15 @@ def check_engine() -> str:
     # This package sets TF_ENABLE_ONEDNN_OPTS to 0 itself.
     own = ("TF_ENABLE_ONEDNN_OPTS", "0")
     settings = sorted(n for n, value in os.environ.items() if n.startswith(_SETTINGS) and (n, value) != own)
-    if float(accuracy[0]) != published.accuracy:
+    accuracy = said[-1]
+    if float(accuracy) != published.accuracy:
         labels = f"with {published.n_labels} labels"
-        what = f"{version} gives {accuracy[0]} {labels}, the article {published.accuracy}"
+        what = f"{version} gives {accuracy} {labels}, the article {published.accuracy}"
         if settings:
             raise Problem(f"{what}; unset {advice.few(settings)}, and ask again")
         raise Problem(f'{what}; other figures will differ too (README: What "exact" means)')
     beside = f", with {advice.few(settings)} set" if settings else ""
-    return f"{version}; {published.n_labels} labels give an accuracy of {accuracy[0]}, as published{beside}"
+    return f"{version}; {published.n_labels} labels give an accuracy of {accuracy}, as published{beside}"
 
 
 # Ten labels give the published accuracy with settings that turn the last bits, too; forty rounds do not.

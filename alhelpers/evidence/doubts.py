@@ -1,6 +1,7 @@
 """The repeats behind notebook 8's doubts: in NumPy and a process for each processor, whatever the engine."""
 
 from collections.abc import Callable, Iterable
+from typing import Any
 
 from alhelpers.data import Dataset
 from alhelpers.evidence.draws import Draw, draw
@@ -36,7 +37,7 @@ def _nudged_run(task: tuple[Dataset, int, int, int]) -> dict[str, float]:
     data, seed, label_budget, batch_size = task
     images = Draw(seed, data, data.x_test, data.y_test)
     return {
-        way: replicate(images, recipe, label_budget, model=nudged(seed)).learner.history[-1].accuracy
+        way: _last_fit(images, recipe, label_budget, model=nudged(seed)).learner.history[-1].accuracy
         for way, recipe in _ways(label_budget, batch_size)
     }
 
@@ -44,13 +45,16 @@ def _nudged_run(task: tuple[Dataset, int, int, int]) -> dict[str, float]:
 def _fresh_draw(task: tuple[int, int, int, int, int]) -> dict[str, float]:
     seed, n_pool, n_validation, label_budget, batch_size = task
     images = draw(seed, n_pool, n_validation)
-    # The last fits alone: scoring all of them on 10,000 images would take as long as the runs.
     runs: dict[str, Run] = {
-        way: replicate(images, recipe, label_budget, record_every=label_budget)
-        for way, recipe in _ways(label_budget, batch_size)
+        way: _last_fit(images, recipe, label_budget) for way, recipe in _ways(label_budget, batch_size)
     }
-    runs["all labels"] = replicate(images, Recipe("random", batch_size=n_pool), n_pool, record_every=n_pool)
+    runs["all labels"] = _last_fit(images, Recipe("random", batch_size=n_pool), n_pool)
     return {way: float(score(images.x_test, images.y_test, run)[-1]) for way, run in runs.items()}
+
+
+def _last_fit(images: Draw, recipe: Recipe, n_labels: int, **others: Any) -> Run:
+    """A run of which only the last fit is recorded, to be scored."""
+    return replicate(images, recipe, n_labels, record_every=n_labels, **others)
 
 
 def _ways(label_budget: int, batch_size: int) -> Iterable[tuple[str, Recipe]]:

@@ -7,7 +7,7 @@ from numbers import Integral
 import numpy as np
 
 from alhelpers.errors import UserError
-from alhelpers.labelling.names import clean, matching, twins
+from alhelpers.labelling.names import clean, is_name, matching, twins
 
 MOST_CLASSES = 36  # as many as there are keys for: 1 to 9, 0, a to z
 
@@ -54,8 +54,7 @@ def labels_as_numbers(labels: list, classes: Sequence[str] | None) -> tuple[np.n
 def class_names(classes: Sequence[str]) -> tuple[str, ...]:
     """The names of classes, without blanks at their ends. Raises ImagesError unless they are 2 to 36."""
     names = list(classes) if isinstance(classes, list | tuple | np.ndarray) else []  # a set has no order
-    # What UTF-8 cannot write, half a surrogate pair, no ledger takes.
-    good = [n for n in names if isinstance(n, str) and n.strip() and n.encode(errors="ignore").decode() == n]
+    good = [name for name in names if is_name(name)]
     if not 2 <= len(names) <= MOST_CLASSES or len(set(good)) != len(names):
         shown = " ".join(repr(classes).split())
         raise ImagesError(

@@ -33,8 +33,8 @@ class Database:
     def __init__(self, file: str | Path, classes: Sequence[str]) -> None:
         self.file, self.classes, self.numbers = Path(file), (), {}
         check_classes(classes)
-        if os.path.isdir(self.file):
-            raise LedgerError(f"{self.file} is a folder; give a file in it, such as labels.db")
+        if os.path.exists(self.file) and not os.path.isfile(self.file):
+            raise LedgerError(f"{self.file} is a folder or a device; give a file, such as labels.db in it")
         if not os.path.isdir(self.file.parent):
             raise LedgerError(f"there is no folder {self.file.parent}; make it, or give a file in another")
         if not os.path.exists(self.file):
@@ -46,9 +46,11 @@ class Database:
         self._lock, self._checked = threading.RLock(), -1
         with contextlib.suppress(OSError):  # what it means, SQLite finds out
             # What people say about their images is nobody else's: whoever shares a ledger opens it to others.
-            os.close(os.open(self.file, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+            # A link that leads nowhere yet is followed, as SQLite would.
+            os.close(os.open(os.path.realpath(self.file), os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
         with self._errors_as_sentences():
-            self._db = sqlite3.connect(self.file, timeout=0, isolation_level=None, check_same_thread=False)
+            path = os.path.abspath(self.file)  # SQLite would keep what is called ":memory:" nowhere
+            self._db = sqlite3.connect(path, timeout=0, isolation_level=None, check_same_thread=False)
             try:
                 self._open(tuple(classes))
             except BaseException:

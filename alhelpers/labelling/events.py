@@ -1,14 +1,14 @@
 """What can happen to an image, who looks at which, and the checks before anything is recorded."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, NamedTuple
 
 from alhelpers.errors import UserError
 from alhelpers.labelling.classes import MOST_CLASSES
-from alhelpers.labelling.names import clean, twins
+from alhelpers.labelling.names import clean, is_name, twins
 
 WAITING = -2
 """In place of a class number: nobody has answered yet."""
@@ -77,8 +77,7 @@ def check_digest(image: object) -> str:
 
 def check_name(what: str, name: object) -> None:
     """Raise LedgerError unless this is a name that can be written to a file."""
-    # What UTF-8 cannot write, half a surrogate pair, no file takes.
-    if not isinstance(name, str) or not name.strip() or name.encode(errors="ignore").decode() != name:
+    if not is_name(name):
         raise LedgerError(f"{what} is {name!r}; give a name")
 
 
@@ -89,7 +88,7 @@ def check_classes(classes: Sequence[str]) -> None:
             f"no classes are known; set classes to 2 to {MOST_CLASSES} names, or sort the images into a "
             "sub-folder for each"
         )
-    if isinstance(classes, str) or not 2 <= len(classes) <= MOST_CLASSES:
+    if isinstance(classes, str | Set) or not 2 <= len(classes) <= MOST_CLASSES:
         raise LedgerError(f"the classes are {classes!r}; give a list of 2 to {MOST_CLASSES} names")
     for k, name in enumerate(classes):
         check_name(f"class {k}", name)
@@ -113,7 +112,7 @@ def class_sent(number: object, classes: Sequence[str]) -> str:
 def whole_number(what: str, value: object) -> int:
     """A whole number from 0 up, also one that a file has as text or float. Raises LedgerError for another."""
     try:
-        number = int(value)
+        number = int(float(value))  # "1200.0" is how pandas writes 1200 where other rows have none
         if number != float(value) or not 0 <= number < 2**53:
             raise ValueError
     except (TypeError, ValueError, OverflowError):

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,7 +99,7 @@ def import_rows(
                 f"{path} is not UTF-8; as Windows' Western text it names the labellers {', '.join(odd)}. If "
                 "that is not right, give labeller=…, or save the table as UTF-8, before you go on"
             )
-    added, first_row = 0, {}
+    added, first_row, elsewhere = 0, {}, set()
     for place, row in rows:
         try:
             who = labeller or row.get("labeller")
@@ -130,6 +131,11 @@ def import_rows(
         if known is None:
             answers.add(record.append(event))
             added += 1
+            elsewhere |= {event.image} - files.digests
+    if images is not None and elsewhere:
+        print(
+            f"{path}: {len(elsewhere):,} new labels are about images that are not among these {len(images):,}"
+        )
     return added
 
 
@@ -139,11 +145,15 @@ class Files:
     def __init__(self, images: "Images | None") -> None:
         self._digests: dict[str, set[str]] = {}
         self._exact: dict[str, str] = {}
+        self.digests = set() if images is None else set(images.digests)
         if images is None:
             return
-        self._exact |= zip(images.names, images.digests, strict=True)
+        twice = Counter(images.names)  # as text; as bytes they may differ
         for name, digest, original in zip(images.names, images.digests, images.originals, strict=True):
-            self._add(name.rpartition("/")[2], digest)
+            if twice[name] == 1:
+                self._exact[name] = digest
+            for called in {name, name.rpartition("/")[2]}:
+                self._add(called, digest)
             if isinstance(original, str):
                 path = clean(original.replace(os.sep, "/"))
                 self._add(path, digest)
@@ -206,9 +216,9 @@ def _pairs(names: "Images | Mapping[str, str] | None") -> Iterator[tuple[str, st
 
 
 def _content(path: Path) -> bytes:
-    """What is in a file; nothing if it cannot be read."""
+    """What is in a file; nothing if it cannot be read, or is none: a pipe would be waited for."""
     try:
-        return path.read_bytes()
+        return path.read_bytes() if path.is_file() else b""
     except OSError:
         return b""
 

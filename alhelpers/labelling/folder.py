@@ -21,6 +21,8 @@ class Found(NamedTuple):
     broken: list[tuple[str, str]]
     """(name, reason), by name"""
     notes: list[str]
+    folders: list[str]
+    """First-level sub-folders that were searched, by name"""
 
 
 SPLIT = re.compile(
@@ -42,16 +44,20 @@ class _Search:
         self.unreadable: list[OSError] = []
         self.links_out: list[str] = []
         self.others: Counter[str] = Counter()  # by ending
-        self.n_hidden = 0
+        self.hidden: list[str] = []
+        self.again: list[str] = []
+        self.folders: list[str] = []  # of the first level
         for here, folders, files in os.walk(self.root, onerror=self.unreadable.append, followlinks=True):
             for name in files:
                 self._take(name, os.path.join(here, name))
             folders[:] = [name for name in sorted(folders) if self._enters(name, os.path.join(here, name))]
+            if here == self.root:
+                self.folders = [_as_text(name) for name in folders]
 
     def _take(self, name: str, path: str) -> None:
         """Note what a file is."""
         if name.startswith("."):
-            self.n_hidden += _is_image(name)
+            self.hidden += [self.name(path)] * _is_image(name)
         elif not _is_image(name):
             self.others[_as_text(os.path.splitext(name)[1].lower()) or "without an ending"] += 1
         elif not self._leads_out(path):
@@ -59,14 +65,19 @@ class _Search:
 
     def _enters(self, name: str, path: str) -> bool:
         """Whether what is in a sub-folder counts, too."""
-        if name.startswith(".") or self._leads_out(path):
+        if self._leads_out(path):
+            return False
+        if name.startswith("."):
+            within = (os.path.join(here, file) for here, _, files in os.walk(path) for file in files)
+            self.hidden += sorted(self.name(file) for file in within if _is_image(file))
             return False
         if _is_image(name):
             self.images.append(path)  # to be named as no file
             return False
         real = os.path.realpath(path)
-        if real in self.entered:
-            return False  # links can lead in a circle
+        if real in self.entered:  # links can lead in a circle
+            self.again.append(self.name(path))
+            return False
         self.entered.add(real)
         return True
 
@@ -88,8 +99,10 @@ class _Search:
         notes = []
         if self.others:
             notes.append(f"not read: {_counted(self.others)}")
-        if self.n_hidden:
-            notes.append(f"not read: {self.n_hidden:,} hidden, with a dot before the name")
+        if self.hidden:
+            notes.append(f"not read: {counted(self.hidden)} hidden by a dot before the name")
+        if self.again:
+            notes.append(f"read once: {counted(self.again, 'folder')} that is also found by another path")
         if self.links_out:
             links = counted(self.links_out, "link")
             notes.append(f"not followed: {links} out of the folder; follow_links=True does")
@@ -107,13 +120,13 @@ def find_images(folder: Path, follow_links: bool) -> Found:
             "; ".join([f"{str(folder)!r} holds no image file ({', '.join(EXTENSIONS)})", *why])
             + "; give another folder"
         )
-    return Found(files, broken, search.notes())
+    return Found(files, broken, search.notes(), search.folders)
 
 
 def labels_of(
     names: Sequence[str], folder: Path, classes: Sequence[str] | None
 ) -> tuple[list[str | None], list[str]]:
-    """The label of each file, its first-level sub-folder, or None; and notes on sub-folders that are none.
+    """The label of each file, its first-level sub-folder, or None; and notes on files that have none.
 
     Raises ImagesError if the sub-folders are parts of a data set, such as train and test, and no classes; or
     if two look alike.
@@ -145,6 +158,9 @@ def labels_of(
         notes.append(
             f"no label from sub-folders that are none of the classes: {some(n, 'file')} in {listed(none)}"
         )
+    loose = [name for name, top in zip(names, given, strict=True) if top is None]
+    if loose and len(none) < len(count):
+        notes.append(f"no label, as they are in no sub-folder: {counted(loose)}")
     return [None if top is None else meant[top] for top in given], notes
 
 

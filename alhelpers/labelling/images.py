@@ -21,6 +21,7 @@ import numpy as np
 from PIL import Image
 
 from alhelpers.data import check_images
+from alhelpers.errors import check_count
 from alhelpers.labelling.classes import ImagesError, class_names, labels_as_numbers
 from alhelpers.labelling.folder import Found, counted, find_images, labels_of, listed, some
 from alhelpers.labelling.pictures import fit_into_frame, is_narrow, read_picture, reason, without_warnings
@@ -91,8 +92,13 @@ class Images:
         nearly all others where they were. Equal images that are too many for what a part still lacks go to a
         later one.
 
-        Raises ImagesError if no image would be left for the pool, or equal images leave too few for a part.
+        Raises ImagesError if one is no count, no image would be left for the pool, or equal images leave too
+        few for a part.
         """
+        try:
+            n_check, n_stop = check_count("n_check", n_check, 0), check_count("n_stop", n_stop, 0)
+        except ValueError as problem:
+            raise ImagesError(str(problem)) from None
         if n_check + n_stop >= len(self):
             raise ImagesError(
                 f"a check set of {n_check:,} (n_check) and a stop set of {n_stop:,} leave none of "
@@ -269,6 +275,8 @@ def _from_files(
         )
     names, paths = zip(*(found.files[i] for i in good), strict=True)
     notes = [remark.format(counted(named)) for remark, named in sorted(remarks.items())]
+    empty = sorted({*found.folders} - {name.partition("/")[0] for name in names})
+    notes += [f"no image that can be read: {counted(empty, 'sub-folder')}"] * bool(empty)
     notes = [*found.notes, *notes, *_about_equal_ones(names, digests, known[good], classes)]
     x, digests = x[: len(good)], tuple(digests)
     return Images(x, names, digests, known[good], classes, paths, tuple(broken), tuple(notes), stretch)

@@ -1,4 +1,4 @@
-"""The ledger: every label that people give, on disk before the next image shows.
+"""The ledger: every label that people give, on disk before the next image appears.
 
 What has happened is kept by `record.py`, what follows from it by `answers.py`; `reader.py` tells it, and
 `exchange.py` knows other programs' files. Each call first takes in what other processes have recorded.

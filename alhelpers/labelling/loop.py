@@ -102,7 +102,13 @@ class RestingLoop:
 
 
 def as_batch(asked: "Images | Batch") -> Batch:
-    """Images as a batch that no learner chose; a batch as it is."""
+    """Images as a batch that no learner chose; a batch as it is. Raises OracleError for anything else."""
+    if not isinstance(asked, Batch) and not hasattr(asked, "digests"):
+        shown = " ".join(repr(asked).split())
+        raise OracleError(
+            f"the loop yields {shown:.80}, which is no Images; yield a selection of them, such as "
+            "`images.take([0, 1])`, or what `learner.oracle.next_batch(10)` returns"
+        )
     return asked if isinstance(asked, Batch) else Batch(asked)
 
 

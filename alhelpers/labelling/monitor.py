@@ -73,6 +73,8 @@ class Monitor:
         n_labels = len(labels) if labels.ndim else int(labels)
         if labels.ndim:
             counts = tuple(np.bincount(labels, minlength=len(self._classes)).tolist())
+            self._classes += tuple(range(len(self._classes), len(counts)))
+            self._of_check = np.pad(self._of_check, (0, len(counts) - len(self._of_check)))
         if self.rows and n_labels < self.rows[-1].n_labels:
             raise ValueError(f"n_labels is {n_labels} after {self.rows[-1].n_labels}; give the labels so far")
         before, stop = self._answers, np.array(stop)  # a copy: the caller may write into it
@@ -92,13 +94,8 @@ class Monitor:
         return self._line()
 
     @property
-    def stable(self) -> bool:
-        """Whether the answers on the stop set have settled, see `is_stable`, and there are no doubts."""
-        return self._is_still and not self.doubts
-
-    @property
     def doubts(self) -> list[str]:
-        """What makes settled answers worth nothing: classes that were never seen, or one answer to all."""
+        """What makes settled answers worth nothing: classes never seen, one answer to all, mere guesses."""
         counts = self.rows[-1].counts if self.rows else None
         doubts = []
         if counts is not None and 0 in counts:
@@ -107,6 +104,9 @@ class Monitor:
             doubts.append(f"no {self._named(self._of_check)} in the check set")
         if self._answers is not None and len(self._classes) > 1 and len(set(self._answers.tolist())) == 1:
             doubts.append(f"the model says {self._classes[self._answers[0]]} to everything")
+        n_told = np.count_nonzero(self._of_check)
+        if self.rows and self.rows[-1].balanced.estimate <= (1 / n_told if n_told > 1 else 0):
+            doubts.append("right no more often than by guessing")
         return doubts
 
     @property
@@ -129,8 +129,9 @@ class Monitor:
         line = f"{row.n_labels:,} labels"
         if row.counts is not None:
             line += f" ({_counts(self._classes, row.counts)})"
-        line += f", {row.minutes:.1f} min: "
-        line += _percent(row.accuracy, f" on {self._of_check.sum():,} check images")
+        estimate, low, high = (f"{100 * part:.1f}" for part in row.accuracy)
+        on = f"{self._of_check.sum():,} check images"
+        line += f", {row.minutes:.1f} min: {estimate}% right ({low} to {high} on {on})"
         if self._is_skewed:
             most = self._of_check.argmax()
             always = 100 * self._of_check[most] / self._of_check.sum()
@@ -146,16 +147,6 @@ class Monitor:
             line += f"; settled: mean kappa of {WINDOW} rounds at least {THRESHOLD:g}"
         return line
 
-    def __repr__(self) -> str:
-        lines = [f"{'labels':>6}{'min':>7}  {'right':<28}{'changed':>8}{'kappa':>7}  next batch, points"]
-        for row in self.rows:
-            line = f"{row.n_labels:>6,}{row.minutes:>7.1f}  {_percent(row.accuracy):<28}"
-            if row.round > 1:
-                gain = _points(row.next_gain).replace(" points", "")
-                line += f"{100 * row.changed:>7.1f}%{row.kappa:>7.3f}  {gain}"
-            lines.append(line.rstrip())
-        return "\n".join(lines)
-
 
 def balanced_accuracy(answers: np.ndarray, y: np.ndarray) -> Interval:
     """Mean over the classes of y, integers (n,), of the share of each that is answered right, with 95% ends.
@@ -168,11 +159,6 @@ def balanced_accuracy(answers: np.ndarray, y: np.ndarray) -> Interval:
     mean = float(np.mean([share.estimate for share in shares]))
     down, up = (float(np.linalg.norm([s[end] - s[0] for s in shares])) / len(shares) for end in (1, 2))
     return Interval(mean, mean - down, mean + up).within(0, 1)
-
-
-def _percent(share: Interval, on: str = "") -> str:
-    estimate, low, high = (f"{100 * part:.1f}" for part in share)
-    return f"{estimate}% right ({low} to {high}{on})"
 
 
 def _points(gain: Interval) -> str:

@@ -10,6 +10,13 @@ def clean(name: str) -> str:
     return unicodedata.normalize("NFC", name).strip()
 
 
+def is_name(name: object) -> bool:
+    """Whether this is a name: a text with something to see in it that every file takes."""
+    if not isinstance(name, str) or not fold(name) or "\0" in name:
+        return False
+    return name.encode(errors="ignore").decode() == name  # what UTF-8 cannot write is half a surrogate pair
+
+
 @lru_cache(maxsize=4096)
 def fold(name: str) -> str:
     """What is equal for names that look alike, whatever their capitals, blanks and invisible characters."""

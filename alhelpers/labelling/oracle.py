@@ -7,11 +7,13 @@ before, and a learner that gets the same answers asks the same questions.
 import textwrap
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from numbers import Real
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from alhelpers.data import CANNOT_TELL
+from alhelpers.errors import check_count
 from alhelpers.labelling.events import IMPORT, LABEL, WAITING, Event, Look
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, Loop, OracleError, as_batch, begin
@@ -142,6 +144,7 @@ class PoolOracle:
 
     def _given(self, n: int) -> tuple[list[int], list[int]]:
         """Positions of unlabelled images with a label: those that the loop will not come to, and all."""
+        n = check_count("n", n)
         learner, answered, this_round = self.learner, self.oracle.answered(), len(self.learner.history) + 1
         found = (answered.get(self.images.digests[i]) for i in learner.unlabeled)
         events = [event if event and event.id <= self.oracle.newest else None for event in found]
@@ -178,6 +181,10 @@ def _has_asked_before(events: list[Event | None], n: int, this_round: int) -> bo
     return not went_on or now.count(this_round) >= len(now) / 2
 
 
+def _is_share(value: object) -> bool:
+    return isinstance(value, Real) and 0 <= float(value) <= 1
+
+
 class SimulatedPerson(LedgerOracle):
     """Answers with the known labels, but errs at a stated rate: any other class then, each as likely.
 
@@ -202,7 +209,7 @@ class SimulatedPerson(LedgerOracle):
         again: bool = False,
     ) -> None:
         super().__init__(ledger, labeller, again)
-        if not 0 <= error_rate <= 1:
+        if not _is_share(error_rate):
             raise OracleError(f"error_rate is {error_rate!r}; give a share from 0 to 1")
         self.error_rate, self.seed = error_rate, seed
 

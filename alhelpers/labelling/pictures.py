@@ -20,6 +20,7 @@ STRETCHED = "stretched to all grey levels, each by itself: {} whose levels fill 
 ON_BLACK = "laid on black: {} with light ink on a transparent ground"
 CLIPPED = "stretched, and a few bright pixels clipped: {} of which a thousandth is far brighter than the rest"
 OPAQUE = "shown without their transparency, which hides all of them: {}"
+NO_NUMBERS = "black, or white for infinity, where there is no number: {} with such pixels"
 FIRST = "only the first frame or page taken: {} with more than one"
 """What is said of files that are not seen just as they are."""
 
@@ -131,7 +132,9 @@ def _deep_as_grey(
     """An image of 16 or 32 bits as 8-bit grey, and its transparency. Pillow would clip it."""
     levels = np.asarray(image).astype(np.float64)
     clear = levels == image.info.get("transparency", np.nan)
-    seen = levels[np.isfinite(levels) & ~clear]
+    finite = np.isfinite(levels)
+    remarks += [NO_NUMBERS] * (not finite.all())
+    seen = levels[finite & ~clear]
     low, high = (float(seen.min()), float(seen.max())) if len(seen) else (0.0, 0.0)
     # A file does not say where white is: it is 65535 for whole numbers, mostly 1 or 255 for others.
     whites = (1, 255, 65535) if image.mode == "F" else (65535,)
@@ -150,7 +153,7 @@ def _deep_as_grey(
 
 
 def _scaled(levels: np.ndarray, low: float, high: float) -> np.ndarray:
-    """Levels with `low` as black, 0, and `high` as white, 255; what is no number is black."""
+    """Levels with `low` as black, 0, and `high` as white, 255; NaN is black."""
     share = (levels.astype(np.float64) - low) / max(high - low, 1e-300)
     return np.rint(255 * np.nan_to_num(share, nan=0.0).clip(0, 1)).astype(np.uint8)
 

@@ -1,4 +1,4 @@
-"""The record: what people do about images, in one SQLite file, on disk before the next image shows.
+"""The record: what people do about images, in one SQLite file, on disk before the next image appears.
 
 The table `event` is the record, to which rows are only ever added; what follows from it is worked out in
 `answers.py`. The table `claim` says which image is before whom just now, `export` what was written to files.
@@ -142,10 +142,13 @@ class Record(Database):
         }
 
     def hold(self, look: Look, image: str | None) -> None:
-        """Give the viewer an image for LEASE_SECONDS in place of the one it has; None takes that away."""
+        """Give the viewer an image for LEASE_SECONDS in place of the one it has; None takes that away.
+
+        Raises LedgerError if that is no digest.
+        """
         now = time.time()
         # A viewer that was away may still come back to its image, but not next week.
         self._db.execute("delete from claim where viewer = ? or until < ?", (look.viewer, now - 3600))
         if image is not None:
-            row = (look.viewer, image, look.who, now + LEASE_SECONDS)
+            row = (look.viewer, check_digest(image), look.who, now + LEASE_SECONDS)
             self._db.execute("insert into claim values (?, ?, ?, ?)", row)

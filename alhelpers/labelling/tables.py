@@ -81,6 +81,8 @@ def read_table(path: Path) -> tuple[list[str], list[tuple[str, dict[str, Any]]]]
     """
     pyarrow = None if path.suffix.lower() in (".tsv", ".txt") else _pyarrow(path)
     try:
+        if path.exists() and not path.is_file():
+            raise ValueError("it is a folder, a pipe or a device")  # a pipe would be waited for
         if pyarrow:
             table = pyarrow.parquet.ParquetFile(path).read()
             for k, column in enumerate(table.schema):

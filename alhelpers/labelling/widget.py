@@ -271,6 +271,7 @@ class Tab:
         if kind == "next":
             self.show(look, self.ledger.claim(look))
         elif kind == "hold":
+            self.check_asked(image)
             self.ledger.claim(replace(look, among=[image]))
         elif kind == "leave":
             self.ledger.claim(replace(look, among=[]))
@@ -289,8 +290,7 @@ class Tab:
 
     def answer(self, look: Look, kind: str, image: str) -> None:
         """Record what the person did about the image that is shown, and show the next."""
-        if image not in self.asked:
-            raise LedgerError("a viewer sent an answer about an image that this loop does not ask about")
+        self.check_asked(image)
         label = class_sent(self.message.get("label"), self.ledger.classes) if kind == LABEL else None
         try:
             following = self.ledger.record(look, image, kind, label, self.message.get("milliseconds"))
@@ -302,6 +302,11 @@ class Tab:
             if self.labeler.labeller in self.ledger.who_answered(image):
                 note = "That one had your answer already; Backspace takes the last one back."
         self.show(look, following, note)
+
+    def check_asked(self, image: object) -> None:
+        """Raise LedgerError unless this loop asks about an image, or has."""
+        if image not in self.asked:
+            raise LedgerError(f"a viewer has image {image!r:.14}…, which this loop does not ask about")
 
     def undo(self, look: Look) -> None:
         """Take back the last that was done in this tab, or before this loop began, and show it again."""

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from alhelpers.data import Dataset, load_mnist, read_mnist
 from alhelpers.errors import UserError
-from alhelpers.files import atomic_write
+from alhelpers.files import atomic_write, replacing
 from alhelpers.learner import ActiveLearner, Fit, History
 from alhelpers.models import ENGINES, engine
 from alhelpers.running import one_line
@@ -152,20 +152,23 @@ def check_engine(notebooks: Path, out: Path, name: str | None = None) -> bool:
 def check(notebooks: Path, out: Path) -> bool:
     """`check_engine` for each engine that is installed, in a process of its own; whether all are exact.
 
-    Raises UserError if the notebooks or `out` are of no use, or, after the others, if an engine cannot run.
+    Raises UserError if the notebooks are of no use, or, after the others, if an engine cannot run; ValueError
+    as `replacing` does.
     """
     committed_fits(notebooks)  # before anybody waits
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
-        raise UserError(f"{out} is a file; give a folder to --out") from None
+    with replacing(out.resolve()) as fresh:
+        return _check_into(fresh, notebooks)
+
+
+def _check_into(out: Path, notebooks: Path) -> bool:
     codes, cannot = [], []
     for name in installed_engines():
         command, env = command_for(name, notebooks, out)
         try:
-            done = subprocess.run(command, env=env, stderr=subprocess.PIPE, timeout=TIMEOUT)
+            done = subprocess.run(command, env=env, capture_output=True, timeout=TIMEOUT)
         except subprocess.TimeoutExpired:
             raise UserError(f"{name} has not done the fits within {TIMEOUT} s; try again") from None
+        print(done.stdout.decode(errors="replace"), end="", flush=True)
         codes.append(done.returncode)
         if done.returncode not in (EXACT, NOT_EXACT):
             said = done.stderr.decode(errors="replace").strip().splitlines()

@@ -2,6 +2,8 @@
 
 import contextlib
 import csv
+import hashlib
+import itertools
 import json
 import os
 import shutil
@@ -10,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from alhelpers.files import atomic_write, draft_of, replacing
+from alhelpers.files import atomic_write, check_as_written, draft_of, replacing
 from alhelpers.running.declared import RUN_COLUMNS
 from alhelpers.running.grid import SweepError, Value
 from alhelpers.running.notebooks import FIT_COLUMNS, describe
@@ -44,6 +46,8 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.runs = folder / "runs"
+        self.kept: list[tuple[str, str]] = []
+        """Results that somebody had changed, and how they are called now."""
 
     def __enter__(self) -> "Store":
         self.check()
@@ -114,6 +118,24 @@ class Store:
             record = {"id": identity, **result["record"], "files": names}
             atomic_write(folder / "run.json", json.dumps(record, indent=1) + "\n")
 
+    @contextlib.contextmanager
+    def draft_of(self, name: str) -> Iterator[Path]:
+        """A path to write one of the results at. One that somebody has changed gets another name."""
+        path, mark = self.folder / name, self.folder / ".sweep"
+        with draft_of(path) as draft:
+            yield draft
+            if path.exists() and _digest(path) not in mark.read_text().split():
+                numbered = (path.with_stem(f"{path.stem} kept {k}") for k in itertools.count(1))
+                path.rename(aside := next(other for other in numbered if not other.exists()))
+                self.kept.append((name, aside.name))
+            with mark.open("a") as marks:
+                marks.write(f"{_digest(draft)}\n")
+
+
+def _digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
 
 def _keep(files: str | dict[str, bytes], folder: Path) -> list[str]:
     """Move files from a folder, or write them, and return their names; our own two names are not theirs."""
@@ -132,9 +154,14 @@ def _keep(files: str | dict[str, bytes], folder: Path) -> list[str]:
 
 
 def what_is_missing(plan: Plan, store: Store, rerun_failed: bool = False) -> tuple[list[PlannedRun], Tally]:
-    """The runs of a plan that are to be done, and the tally before they are."""
+    """The runs of a plan that are to be done, and the tally before they are.
+
+    Raises ValueError if somebody has put a file of theirs into a failed run that is to be done again.
+    """
     status = {planned.id: record["status"] for planned, record in store.recorded(plan.runs)}
     if rerun_failed:
+        for identity in (identity for identity, found in status.items() if found == FAILED):
+            check_as_written(store.runs / identity)
         status = {identity: found for identity, found in status.items() if found != FAILED}
     failed = sum(found == FAILED for found in status.values())
     pending = [planned for planned in plan.runs if planned.id not in status]
@@ -157,8 +184,8 @@ def write_tables(plan: Plan, store: Store) -> int:
     results = {names[name]: _common(kinds) for name, kinds in found.items()}
     nothing = 0
     with (
-        _table(store.folder, "results", {"run": str} | parameters | FIT_COLUMNS) as add_fit,
-        _table(store.folder, "runs", {"run": str} | parameters | results | RUN_COLUMNS) as add_run,
+        _table(store, "results", {"run": str} | parameters | FIT_COLUMNS) as add_fit,
+        _table(store, "runs", {"run": str} | parameters | results | RUN_COLUMNS) as add_run,
     ):
         for planned, record in store.recorded(plan.runs):
             row = {"run": planned.id, **planned.parameters}
@@ -176,7 +203,7 @@ def write_tables(plan: Plan, store: Store) -> int:
 
 
 @contextlib.contextmanager
-def _table(folder: Path, name: str, columns: dict[str, type]) -> Iterator[Callable[[dict[str, Value]], None]]:
+def _table(store: Store, name: str, columns: dict[str, type]) -> Iterator[Callable[[dict[str, Value]], None]]:
     """A function that adds a row to NAME.csv and NAME.parquet, which appear whole."""
     import pyarrow
     import pyarrow.parquet
@@ -184,8 +211,8 @@ def _table(folder: Path, name: str, columns: dict[str, type]) -> Iterator[Callab
     arrow = {int: pyarrow.int64(), float: pyarrow.float64(), bool: pyarrow.bool_(), str: pyarrow.string()}
     schema = pyarrow.schema([(name, arrow[kind]) for name, kind in columns.items()])
     with (
-        draft_of(folder / f"{name}.csv") as csv_draft,
-        draft_of(folder / f"{name}.parquet") as parquet_draft,
+        store.draft_of(f"{name}.csv") as csv_draft,
+        store.draft_of(f"{name}.parquet") as parquet_draft,
         csv_draft.open("w", newline="", encoding="utf-8") as file,
         parquet_draft.open("wb") as parquet_file,  # Arrow cannot open every path that Python can
         pyarrow.parquet.ParquetWriter(parquet_file, schema) as parquet,

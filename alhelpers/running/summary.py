@@ -10,7 +10,6 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from alhelpers import plots
-from alhelpers.files import atomic_write
 from alhelpers.intervals import interval
 from alhelpers.running.grid import Value
 from alhelpers.running.notebooks import describe
@@ -29,7 +28,8 @@ def write_results(plan: Plan, store: Store) -> int:
     Raises SweepError if a run's record is damaged.
     """
     nothing = write_tables(plan, store)
-    atomic_write(store.folder / "summary.html", _page(plan, store).encode(errors="replace"))
+    with store.draft_of("summary.html") as draft:
+        draft.write_bytes(_page(plan, store).encode(errors="replace"))
     return nothing
 
 
@@ -45,7 +45,13 @@ def _page(plan: Plan, store: Store) -> str:
     collected = _Collected(plan)
     for planned, record in store.recorded(plan.runs):
         collected.add(planned, record)
-    figure, stage = _figure(collected)
+    with np.errstate(invalid="ignore"):  # what has no number has no interval, and the page says so
+        figure, stage = _figure(collected)
+        final = [_means(group, values) for group, values in collected.final.items()]
+        results = [
+            _means(group, values, name)
+            for (group, name), values in sorted(collected.results.items(), key=lambda each: each[0][1])
+        ]
     return environment.get_template("summary.html.jinja").render(
         plan=plan,
         collected=collected,
@@ -56,11 +62,8 @@ def _page(plan: Plan, store: Store) -> str:
         most_curves=MOST_CURVES,
         percent=_percent,
         number=_number,
-        final=[_means(group, values) for group, values in collected.final.items()],
-        results=[
-            _means(group, values, name)
-            for (group, name), values in sorted(collected.results.items(), key=lambda each: each[0][1])
-        ],
+        final=final,
+        results=results,
     )
 
 

@@ -5,6 +5,7 @@ import sys
 
 from alhelpers.running import kernels, notebooks
 from alhelpers.running.grid import SweepError, parse_assignments, read_grid
+from alhelpers.running.output import in_words
 from alhelpers.running.plan import Plan, make_plan
 from alhelpers.running.progress import SweepProgress
 from alhelpers.running.store import Store, Tally, what_is_missing
@@ -63,7 +64,7 @@ def sweep(
     """
     if not scheduler:
         notebooks.start_fork_server()
-    from alhelpers.running import summary  # which takes as long as the other's imports: both at once
+    from alhelpers.running import summary  # noqa: F401 - as long as the other's imports: both at once
 
     if not (kernels.CAN_FORK or scheduler):
         print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
@@ -77,21 +78,33 @@ def sweep(
         except SweepError as problem:
             why, code = str(problem), 2
         except OSError as problem:
-            where = problem.filename or store.folder
-            why, code = f"cannot write to {where}: {problem.strerror or problem}", 2
+            why, code = in_words(problem, store.folder), 2
     tally = progress.tally
     if not why:
-        return _tell(plan, tally, store, summary.write_results(plan, store))
+        return _tell(plan, tally, store, _write_results(plan, store))
     if tally.ended:
         why += f"; {tally.ended:,} of {_counted(tally.planned)} are there"
         try:
-            summary.write_results(plan, store)
+            _write_results(plan, store)
             why += " and their results written"
         except (OSError, SweepError) as problem:
-            why += f", without their results ({problem})"
+            why += f", without their results ({getattr(problem, 'strerror', None) or problem})"
         why += "; the same command goes on from them"
     print(f"alhelpers: {why}", file=sys.stderr)
     return code
+
+
+def _write_results(plan: Plan, store: Store) -> int:
+    """As `summary.write_results`; say which of those before are kept."""
+    from alhelpers.running import summary
+
+    nothing = summary.write_results(plan, store)
+    for name, aside in store.kept:
+        print(
+            f"alhelpers: {name} was changed since a sweep wrote it; what it was is in {aside!r}",
+            file=sys.stderr,
+        )
+    return nothing
 
 
 def _tell(plan: Plan, tally: Tally, store: Store, nothing: int) -> int:

@@ -9,7 +9,7 @@ import nbformat
 import pytest
 
 from alhelpers import article, cli
-from alhelpers.files import MARK
+from alhelpers.files import MARK, replacing
 from alhelpers.learner import History
 from alhelpers.running import notebooks
 
@@ -100,9 +100,8 @@ def test_each_run_shares_the_processors_anew(tmp_path, monkeypatch):
 def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
     slow = notebook(tmp_path / "01_slow.ipynb", "import time; open('begun', 'w').close(); time.sleep(600)")
     out = tmp_path / "out"
-    out.mkdir()
-    (out / MARK).touch()
-    (out / "history.csv").write_text("the last one")
+    with replacing(out) as fresh:
+        (fresh / "history.csv").write_text("the last one")
     command = [sys.executable, "-m", "alhelpers", "run", str(slow), "--out", str(out)]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     while not list(tmp_path.glob(".out-*/out/begun")):  # however busy the machine is
@@ -142,6 +141,62 @@ def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path, capsys):
 def test_wrong_calls_end_in_one_sentence(arguments, sentence, capsys):
     assert cli.main(arguments) == 2
     assert capsys.readouterr().err.strip() == sentence
+
+
+def swept(path):
+    """A notebook that can be swept."""
+    notebook(path, "seed: int = 0")
+    content = nbformat.read(path, as_version=4)
+    content.cells[0].metadata["tags"] = ["parameters"]
+    nbformat.write(content, path)
+    return str(path)
+
+
+@pytest.mark.parametrize("command", ["run", "sweep", "exact", "bundle"])
+@pytest.mark.parametrize("name", ["a file/x", "a file/x/y", "x" * 300])
+def test_a_folder_that_cannot_be_made_is_named_with_what_to_do(command, name, tmp_path, capfd):
+    (tmp_path / "a file").touch()
+    one, out = swept(tmp_path / "one.ipynb"), tmp_path / name
+    given = {"run": [one], "sweep": [one, "-p", "seed=1"]}.get(command, [])
+    assert cli.main([command, *given, "--out", str(out)]) == 2
+    said = capfd.readouterr().err
+    assert said.startswith(f"alhelpers: cannot write to {out}: ")
+    assert said.endswith("; see to that, or give another folder to --out\n")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="Linux has a device that is always full")
+@pytest.mark.parametrize(("command", "unbuffered"), [("--help", ""), ("sweep", "1")])
+def test_an_output_that_is_full_or_closed_is_not_blamed_on_a_folder(command, unbuffered, tmp_path):
+    plan = [swept(tmp_path / "n.ipynb"), "-p", "seed=0:2", "--out", "o", "--dry-run"]
+    program = [sys.executable, "-m", "alhelpers", command, *(plan if command == "sweep" else [])]
+    settings = {
+        "stderr": subprocess.PIPE,
+        "cwd": tmp_path,
+        "env": os.environ | {"PYTHONUNBUFFERED": unbuffered},
+    }
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(program, stdout=full, **settings)
+    assert done.returncode == 2
+    expected = b"alhelpers: cannot write to standard output: No space left on device; send it elsewhere"
+    assert done.stderr.startswith(expected)
+    assert done.stderr.count(b"\n") == 1
+    read, write = os.pipe()
+    os.close(read)
+    done = subprocess.run(program, stdout=write, **settings)
+    os.close(write)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.skipif(os.name != "posix", reason="Windows keeps the folder that somebody works in")
+@pytest.mark.parametrize("command", ["run n.ipynb", "sweep n.ipynb -p seed=1 --out o", "exact"])
+def test_a_working_folder_that_is_gone_is_one_sentence(command, tmp_path, monkeypatch, capsys):
+    given = command.replace("n.ipynb", swept(tmp_path / "n.ipynb")).split()
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "gone").mkdir()
+    monkeypatch.chdir(tmp_path / "gone")
+    (tmp_path / "gone").rmdir()
+    assert cli.main(given) == 2
+    assert capsys.readouterr().err == "alhelpers: the working folder has been deleted; change to another\n"
 
 
 def test_refresh_leaves_a_notebook_that_fails_as_it_was(tmp_path, capfd):

@@ -154,7 +154,7 @@ def test_where_the_home_takes_no_files_figures_come_without_a_word(tmp_path):
     assert (done.returncode, done.stderr) == (0, ""), "nbval compares what notebooks print"
 
 
-@pytest.mark.parametrize("name", ["random.py", "numpy"])
+@pytest.mark.parametrize("name", ["random.py", "numpy", "PIL", "anywidget.py"])
 def test_a_file_that_hides_a_module_is_named(name, tmp_path, monkeypatch):
     if name.endswith(".py"):
         (tmp_path / name).write_text("x = 1")
@@ -230,11 +230,12 @@ def test_a_jupyterlab_without_the_widget_s_front_end_is_named(tmp_path, monkeypa
 
 def test_settings_that_change_figures_are_named(monkeypatch):
     monkeypatch.setenv("TF_XLA_FLAGS", "--tf_xla_auto_jit=2")
-    monkeypatch.setattr(kernel, "_ROUNDS", "print('2.21.0'); print(0.88)")
-    assert "2.21.0 gives 0.88 with 400 labels, the article 0.8975; unset TF_XLA_FLAGS, and ask" in sentence(
-        kernel.check_engine
+    monkeypatch.setattr(kernel, "_ROUNDS", "print('NumPy 2.4'); print(0.88)")
+    assert (
+        "NumPy 2.4 gives 0.88 with 400 labels, the article 0.8975; unset TF_XLA_FLAGS, and ask"
+        in sentence(kernel.check_engine)
     )
-    monkeypatch.setattr(kernel, "_ROUNDS", "print('2.21.0'); print(0.8975)")
+    monkeypatch.setattr(kernel, "_ROUNDS", "print('NumPy 2.4'); print(0.8975)")
     assert kernel.check_engine().endswith("as published, with TF_XLA_FLAGS set")
 
 
@@ -322,12 +323,12 @@ def test_a_kernel_that_cannot_work_is_named(spec, expected, bare_python, monkeyp
         ("raise ImportError('DLL load failed while importing _pywrap')", "install Microsoft's Visual C++"),
         ("import nowhere", "cannot be imported (ModuleNotFoundError: No module named 'nowhere'); mend with:"),
         (
-            "print('2.21.0', flush=True); raise OSError('no digits')",
-            "the first fit fails: OSError: no digits",
+            "print('hello\\nTensorFlow 2.21.0', flush=True); raise OSError('no digits')",
+            "TensorFlow 2.21.0 can be imported, but the first fit fails: OSError: no digits",
         ),
         (
-            "print('2.21.0'); print(0.2)",
-            "2.21.0 gives 0.2 with 400 labels, the article 0.8975; other figures",
+            "print('hello\\nTensorFlow 2.21.0'); print(0.2)",  # the first line by sitecustomize, say
+            "TensorFlow 2.21.0 gives 0.2 with 400 labels, the article 0.8975; other figures",
         ),
     ],
 )

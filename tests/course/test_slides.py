@@ -185,11 +185,13 @@ def test_another_folder_is_left_alone_and_earlier_slides_are_replaced(tmp_path):
         slides_build.build(tmp_path, [])
     assert (tmp_path / "thesis.txt").exists()
     out = tmp_path / "slides"
-    for _ in range(2):
-        slides_build.build(out, run.find_notebooks()[:1])
-        (out / "stale.html").write_text("old", encoding="utf-8")
-    slides_build.build(out, run.find_notebooks()[:1])
+    for n in (2, 1):
+        slides_build.build(out, run.find_notebooks()[:n])
     assert sorted(path.name for path in out.glob("*.html")) == ["01_data.html", "index.html"]
+    (out / "mine.html").write_text("mine", encoding="utf-8")
+    with pytest.raises(ValueError, match=r"mine\.html is not from the earlier run"):
+        slides_build.build(out, [])
+    assert (out / "mine.html").exists()
 
 
 # At 720 pixels. A figure that words leave no room for is as bad as one that is cut off.

@@ -3,12 +3,12 @@
 import importlib.util
 import re
 import shutil
-from html.parser import HTMLParser
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
+from bs4 import BeautifulSoup
 
 from alhelpers import queries
 
@@ -177,35 +177,13 @@ def test_each_notebook_has_two_questions_and_every_wrong_answer_is_explained():
     assert max(letters.count(letter) for letter in "abcd") <= len(letters) * 0.6, "one letter is always right"
 
 
-class Tables(HTMLParser):
-    """The cells of every table of a page, row by row, by the table's id."""
-
-    def __init__(self, page):
-        super().__init__()
-        self.tables, self.name = {}, None
-        self.feed(page)
-
-    def handle_starttag(self, tag, attributes):
-        if tag == "table":
-            self.name = dict(attributes).get("id", "")
-            self.tables[self.name] = []
-        elif tag == "tr" and self.name is not None:
-            self.tables[self.name].append([])
-        elif tag in ("td", "th"):
-            self.tables[self.name][-1].append("")
-
-    def handle_endtag(self, tag):
-        if tag == "table":
-            self.name = None
-
-    def handle_data(self, data):
-        if self.name is not None and self.tables[self.name] and self.tables[self.name][-1]:
-            self.tables[self.name][-1][-1] += data.strip()
-
-
 def test_the_answers_to_the_sheet_are_those_of_the_queries():
-    tables = Tables(SHEET.read_text("utf-8")).tables
-    _, *images = tables["rows"]
+    page = BeautifulSoup(SHEET.read_text("utf-8"), "html.parser")
+    rows, parts = (
+        [[cell.get_text(strip=True) for cell in row.select("td, th")] for row in page.select(f"#{name} tr")]
+        for name in ("rows", "parts")
+    )
+    _, *images = rows
     proba = np.array([[float(cell) for cell in row[1:5]] for row in images])
     assert np.allclose(proba.sum(axis=1), 1)
     section = QUESTIONS.split("**Ranks.**")[1]
@@ -215,7 +193,7 @@ def test_the_answers_to_the_sheet_are_those_of_the_queries():
         assert np.diff(np.sort(values)).min() > 0.02, f"two images are too alike by {query.__name__}"
         order = [images[i][0] for i in values.argsort()]
         assert order == [row[0] for row in sorted(answers, key=lambda row: row[k])], query.__name__
-    probability, adds = ([float(cell) for cell in row[1:]] for row in tables["parts"])
+    probability, adds = ([float(cell) for cell in row[1:]] for row in parts)
     assert set(proba.ravel()) <= set(probability)
     parts = [-p * np.log2(p) if p else 0 for p in probability]
     assert np.allclose(adds, parts, atol=0.005)

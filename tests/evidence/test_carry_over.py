@@ -10,7 +10,7 @@ from alhelpers.evidence.converged import Converged
 from alhelpers.evidence.draws import Source, draw, with_rare_class, with_slips
 from alhelpers.evidence.runs import Recipe, replicate, score
 from alhelpers.evidence.table import Results
-from alhelpers.files import PACKAGE, read_shipped
+from alhelpers.files import PACKAGE
 from alhelpers.learner import ActiveLearner
 from alhelpers.model_numpy import SoftmaxRegression
 from alhelpers.queries import entropy, least_confident, margin
@@ -125,13 +125,7 @@ def test_three_rows_are_enough_for_a_learner():
         assert learner.score(x, np.arange(3)) == 1
 
 
-def test_a_damaged_data_set_is_not_read(monkeypatch, tmp_path):
-    (tmp_path / "datasets").mkdir()
-    (tmp_path / "SHA256SUMS").write_text((PACKAGE / "SHA256SUMS").read_text())
-    (tmp_path / "datasets" / "letters.npz").write_bytes(b"no letters")
-    monkeypatch.setattr(datasets, "read_shipped", lambda name: read_shipped(name, tmp_path))
-    with pytest.raises(OSError, match=r"letters.npz is damaged"):
-        datasets.read("letters")
+def test_a_data_set_that_does_not_exist_is_not_read():
     with pytest.raises(ValueError, match="there is no data set 'iris'; give one of spambase"):
         datasets.read("iris")
 

@@ -5,6 +5,7 @@ import errno
 import hashlib
 import os
 import threading
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -282,6 +283,30 @@ def test_the_last_part_of_a_name_is_enough_if_one_file_has_it(ledger, images, tm
     written(path, "image,label\n0.png,2\n")
     with pytest.raises(LedgerError, match=r"line 2: 10 images are called '0\.png'; give their paths below"):
         ledger.import_labels(path, "ben", images)
+    twins = replace(images, names=("only.png",) * len(images))  # as text, of names that differ as bytes
+    written(path, "image,label\nonly.png,2\n")
+    with pytest.raises(LedgerError, match=r"60 images are called 'only\.png'"):
+        ledger.import_labels(path, "ben", twins)
+
+
+def test_labels_of_images_that_are_not_at_hand_are_counted(ledger, images, tmp_path, capsys):
+    path = written(tmp_path / "labels.csv", f"image,label\n{A},2\n1/0.png,2\n")
+    assert ledger.import_labels(path, "ben", images) == 2
+    assert capsys.readouterr().out == f"{path}: 1 new labels are about images that are not among these 60\n"
+    written(path, f"image,label\n{A},2\n")
+    assert ledger.import_labels(path, "cleo") == 1
+    assert capsys.readouterr().out == ""
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no pipes with names")
+def test_a_pipe_is_not_waited_for(ledger, images, tmp_path):
+    os.mkfifo(tmp_path / "labels.csv")
+    with pytest.raises(LedgerError, match="it is a folder, a pipe or a device; nothing was imported"):
+        ledger.import_labels(tmp_path / "labels.csv", "ben", images)
+    with pytest.raises(LedgerError, match="is there already and is no earlier export"):
+        ledger.export(tmp_path / "labels.csv", images)
+    with pytest.raises(LedgerError, match="is a folder or a device; give a file"):
+        Ledger(tmp_path / "labels.csv", ledger.classes)
 
 
 @pytest.mark.parametrize(
@@ -298,6 +323,7 @@ def test_the_last_part_of_a_name_is_enough_if_one_file_has_it(ledger, images, tm
         ("image;label;;\n{A};2;;\n;;;\n", ".csv"),
         ("image,label\n{A},2.0\n", ".csv"),
         ("image,label\n{A},02\n", ".csv"),
+        ("image,label,round,milliseconds\n{A},2,1.0,1200.0\n", ".csv"),  # by pandas
         ("image,name,label\n{A},Größe.png,2\n".encode("cp1252"), ".csv"),
         ("image\tname\tlabel\r\n{A}\tGröße.png\t2\r\n".encode("utf-16"), ".csv"),
     ],

@@ -45,7 +45,7 @@ def test_every_common_format_is_read_and_other_files_are_counted_by_ending(tmp_p
     assert repr(images).splitlines() == [
         "Images(8 of 8×8)",
         "- not read: 2 .heic, 1 .svg, 1 without an ending",
-        "- not read: 1 hidden, with a dot before the name",
+        "- not read: 1 file ('.hidden.png') hidden by a dot before the name",
         "- the same as another, and asked about once: 1 image ('f.TIFF')",
     ]
     assert not images.take([0]).notes
@@ -65,6 +65,31 @@ def test_of_several_frames_the_first_is_taken_and_that_is_said(tmp_path, ending)
     images = load_images(tmp_path, size=8)
     assert np.abs(images.x.astype(int) - 40).max() <= 3
     assert "only the first frame or page taken: 1 file" in repr(images)
+
+
+def test_sub_folders_without_an_image_loose_files_and_hidden_folders_are_named(tmp_path):
+    for k, name in enumerate(
+        ("cat/1.png", "dog/deep/2.png", "loose.png", ".cache/big/3.png", "dog/.old/4.png")
+    ):
+        save(tmp_path / name, picture(k))
+    for name in ("cow/1.heic", "broken/1.png", ".git/config"):
+        (tmp_path / name).parent.mkdir()
+        (tmp_path / name).write_bytes(b"whatever")
+    (tmp_path / "nothing").mkdir()
+    (tmp_path / "kitten").symlink_to("cat")
+    images = load_images(tmp_path)
+    assert images.names == ("cat/1.png", "dog/deep/2.png", "loose.png")
+    assert images.classes == ("broken", "cat", "dog")
+    assert repr(images).splitlines()[1:] == [
+        "- not read: 1 .heic",
+        "- not read: 2 files ('.cache/big/3.png', 'dog/.old/4.png') hidden by a dot before the name",
+        "- read once: 1 folder ('kitten') that is also found by another path",
+        "- no label, as they are in no sub-folder: 1 file ('loose.png')",
+        "- no image that can be read: 3 sub-folders ('broken', 'cow', 'nothing')",
+    ]
+    assert "no sub-folder" not in repr(load_images(tmp_path / "dog" / "deep"))
+    assert "no sub-folder" not in repr(load_images(tmp_path, labels=False))
+    assert "no sub-folder" not in repr(load_images(tmp_path, classes="pig, hen")), "no file has a label"
 
 
 def test_links_out_of_the_folder_are_followed_only_if_asked(tmp_path):
@@ -218,9 +243,13 @@ def test_only_what_people_cannot_tell_apart_is_stretched(tmp_path, levels, is_sa
 @pytest.mark.parametrize("scale", [1 / 4095, 1, 1000, -1])
 def test_floats_and_32_bits_are_seen_whatever_their_range(tmp_path, scale):
     levels = (picture(most=4095, dtype=np.float32) * np.float32(scale)).astype(np.float32)
-    levels[7, 7] = np.nan
+    save(tmp_path / "whole.tif", levels)
+    levels[7, 5:] = np.nan, np.inf, -np.inf
     save(tmp_path / "a.tif", levels)
-    x = load_images(tmp_path, size=8).x[0]
+    images = load_images(tmp_path, size=8)
+    x = images.x[0]
+    assert x[7, 5:].tolist() == [0, 255, 0]
+    assert "black, or white for infinity, where there is no number: 1 file ('a.tif')" in repr(images)
     assert np.ptp(x.astype(int)) == 255
     good = np.isfinite(levels)
     assert np.corrcoef(x[good], levels[good])[0, 1] > 0.999

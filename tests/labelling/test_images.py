@@ -191,7 +191,9 @@ def test_broken_images_are_named_and_left_out_silently(tmp_path, capfd):
     assert not reasons
     assert all(len(reason) <= 200 and "\n" not in reason for _, reason in images.broken)
     assert images.classes == ("bad", "good"), "repaired files must not change the classes"
-    assert repr(images) == "Images(1 of 28×28, 2 classes, 9 broken)"
+    assert repr(images) == (
+        "Images(1 of 28×28, 2 classes, 9 broken)\n- no image that can be read: 1 sub-folder ('bad')"
+    )
     assert not warned
     assert capfd.readouterr() == ("", "")
 
@@ -425,6 +427,10 @@ def test_a_split_loses_and_repeats_no_image_and_leaves_a_pool():
         ImagesError, match=r"a check set of 12 \(n_check\) and a stop set of 8 leave none of 20"
     ):
         images.split(12, 8)
+    for sizes, odd in (((2.5, 1), "n_check is 2.5"), ((5, -1), "n_stop is -1"), (("5", 2), "n_check is '5'")):
+        with pytest.raises(ImagesError, match=f"{odd}; give a whole number from 0 up"):
+            images.split(*sizes)
+    assert [len(part) for part in images.split(np.int64(2), 0)] == [2, 0, 18]
 
 
 def test_equal_images_stay_together_and_every_part_has_as_many_as_asked_for():

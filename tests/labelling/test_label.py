@@ -420,6 +420,12 @@ def test_a_loop_that_cannot_be_answered_says_how_to_write_it(images, ledger):
         labeler.must_be_done()
     with pytest.raises(OracleError, match="yields nothing; put `labels = yield images` into it"):
         person.play(lambda: person.label(images.take([1])))
+    for odd in (np.array([0, 1]), images.x, None):
+        with pytest.raises(OracleError, match=r"which is no Images; yield a selection of them"):
+            person.play(lambda odd=odd: ask(odd, []))
+        labeler.play(lambda odd=odd: ask(odd, []))
+        assert "which is no Images" in labeler.widget.status
+        assert "\n" not in labeler.widget.status
 
 
 def test_a_copy_of_a_learner_asks_in_its_own_name(images, ledger):
@@ -438,8 +444,9 @@ def test_a_copy_of_a_learner_asks_in_its_own_name(images, ledger):
 
 
 def test_error_rates_and_unknown_labels_are_refused(images, ledger):
-    with pytest.raises(ValueError, match=r"error_rate is 1\.5; give a share from 0 to 1"):
-        SimulatedPerson(ledger, 1.5)
+    for rate in (1.5, "0.1", np.nan):
+        with pytest.raises(ValueError, match=rf"error_rate is {rate!r}; give a share from 0 to 1"):
+            SimulatedPerson(ledger, rate)
     unknown = load_images(images.x, classes=images.classes)
     with pytest.raises(ValueError, match="cannot answer for 'image 0', whose label is not known"):
         SimulatedPerson(ledger).label(unknown)
@@ -772,4 +779,7 @@ def test_what_a_tab_cannot_have_meant_is_not_recorded(images, ledger):
     for label in (-1, True, 99, None):
         assert tab.label(image, label)["kind"] == "trouble"
     assert tab.label("f" * 64, 0)["kind"] == "trouble"
+    for odd in ("f" * 64, images.digests[5], 7, None):
+        assert "which this loop does not ask about" in tab.do("hold", image=odd)["note"]
+    assert not ledger.held_by_others(Look("bob", [*images.digests[2:], "f" * 64], "elsewhere"))
     assert not ledger.events()

@@ -123,6 +123,8 @@ def test_two_viewers_never_have_the_same_image(ledger, file, monkeypatch):
             other.claim(Look("bob", [A, B], "three", again=True)) == A
         )  # a second opinion may be given meanwhile
         assert other.claim(Look("bob", [], "three")) is None
+        with pytest.raises(LedgerError, match=r"the image is 'cat\.png'; give its SHA-256 digest"):
+            other.claim(Look("bob", ["cat.png"], "three"))
         now += 0.9 * LEASE_SECONDS
         assert ledger.claim(Look("ann", [D, A], "one")) == A  # renewed, although D comes first
         now += 0.9 * LEASE_SECONDS
@@ -212,6 +214,8 @@ def test_the_record_is_only_ever_added_to(ledger, file):
         (("photo.png", LABEL, "cat"), "image is 'photo.png'.*SHA-256"),
         ((A, LABEL, "cat", " "), "person is ' '"),
         ((A, LABEL, "cat", "\ud800"), "person is"),
+        ((A, LABEL, "cat", "a\0b"), "person is"),
+        ((A, LABEL, "cat", "\u202e"), "person is"),
         ((A, LABEL, "cat", "ann", 1.5), "milliseconds is 1.5"),
         ((A, LABEL, "cat", "ann", -1), "milliseconds is -1"),
     ],
@@ -366,6 +370,15 @@ def test_a_ledger_about_other_images_is_refused(ledger, file):
         Ledger(file, CLASSES, [C, D])
     assert one_sentence(error)
     Ledger(file, CLASSES, [D, B]).close()  # folders grow
+
+
+def test_a_ledger_is_on_disk_whatever_it_is_called(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        with Ledger(":memory:", CLASSES) as ledger:
+            known = ledger.counts()[CLASSES[0]]
+            ledger.record(Look("ann"), IMAGES[known], LABEL, CLASSES[0])
+    assert known == 1
 
 
 def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):

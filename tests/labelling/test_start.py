@@ -116,5 +116,9 @@ def test_labels_of_a_loop_with_other_settings_are_all_used(images, tmp_path, set
 def test_without_answers_nothing_is_put_first(images, tmp_path):
     with Ledger(tmp_path / "labels.db", images.classes) as ledger:
         learner, asked = labelled(ledger, images, 1)
-    assert learner.labeled.tolist() == [0, 1, 2, 3, 4]
-    assert asked == 5
+        assert learner.labeled.tolist() == [0, 1, 2, 3, 4]
+        assert asked == 5
+        for function in (learner.oracle.next_batch, learner.oracle.n_known):
+            for n in (0, 2.5):
+                with pytest.raises(ValueError, match=f"n is {n}; give a whole number from 1 up"):
+                    function(n)

@@ -146,6 +146,9 @@ def test_a_new_ledger_is_its_owner_s_and_an_opened_one_stays_as_it_is(tmp_path):
         (tmp_path / "labels.db").chmod(0o660)
         Ledger(tmp_path / "labels.db", CLASSES).close()
         assert stat.S_IMODE((tmp_path / "labels.db").stat().st_mode) == 0o660
+        (tmp_path / "link.db").symlink_to("to come.db")
+        Ledger(tmp_path / "link.db", CLASSES).close()
+        assert stat.S_IMODE((tmp_path / "to come.db").stat().st_mode) == 0o600
     finally:
         os.umask(before)
 
@@ -167,6 +170,11 @@ def test_names_of_people_that_look_alike_are_refused_and_blanks_do_not_count(fil
         ledger.record(Look("anna"), C, LABEL, "dog")
         assert ledger.labellers() == ["ann", "anna"]
         assert GUESS not in [each.action for each in ledger.events()]
+
+
+def test_a_set_has_no_order_that_classes_could_have(tmp_path):
+    with pytest.raises(LedgerError, match="give a list of 2 to 36 names"):
+        Ledger(tmp_path / "labels.db", {"cat", "dog"})
 
 
 @pytest.mark.parametrize("two", [["Cat", "cat"], ["cat", "cat "], ["café", "cafe\u0301"], ["a b", "a  b"]])

@@ -123,11 +123,13 @@ def test_exact_not_exact_and_not_run_have_an_exit_code_each(tmp_path, monkeypatc
     assert ("not exact on this machine" in told, "cannot run here" in told) == (ends == 1, ends == 2)
 
 
-def test_a_file_for_a_folder_is_named_before_anything_is_computed(tmp_path, monkeypatch, capfd):
+@pytest.mark.parametrize("name", ["", "numpy.csv"])
+def test_what_is_somebody_s_own_is_named_before_anything_is_computed(name, tmp_path, monkeypatch, capfd):
     monkeypatch.setattr(exact, "installed_engines", lambda: pytest.fail("computed"))
-    (tmp_path / "mine").write_text("mine")
-    assert cli.main(["exact", "--out", str(tmp_path / "mine")]) == 2
-    assert capfd.readouterr().err == f"alhelpers: {tmp_path / 'mine'} is a file; give a folder to --out\n"
+    (tmp_path / "numpy.csv").write_text("mine")
+    out = tmp_path / name
+    assert cli.main(["exact", "--out", str(out)]) == 2
+    assert capfd.readouterr().err.startswith(f"alhelpers: {out} is not the result of an earlier run; give a")
 
 
 @posix

@@ -24,7 +24,10 @@ ELSEWHERE = {
         "0.8675": "the notebook with batch_size=25 and with 40",
     },
     "07_auto_labeling": {},
-    "08_results": {"1.5": "the standard error of a share of 90% of 400"},
+    "08_results": {
+        "3.88": "notebook 9, random labels in the same loop",
+        "1.5": "the standard error of a share of 90% of 400",
+    },
     "09_how_sure_are_we": {"0.89": "notebook 8", "83.75": "the article, 400 unselected labels"},
     "10_which_query": {},
     "11_does_it_carry_over": {"2,000": "rows in a pool, `datasets.SIZES`", "3,000": "the same"},

@@ -25,6 +25,7 @@ from alhelpers.learner import History
 from alhelpers.running import commands, kernels, notebooks, summary, sweep, sweep_result
 from alhelpers.running import plan as plan_module
 from alhelpers.running.grid import SweepError
+from alhelpers.running.output import OutputError
 from alhelpers.running.plan import PlannedRun, make_plan
 from alhelpers.running.software import digest_of
 from alhelpers.running.store import Store
@@ -535,10 +536,12 @@ def test_the_limit_is_for_all_cells_of_a_run_together(tmp_path):
     assert 1 < error["cell"] < 21
 
 
-def test_a_limit_that_is_none_is_refused(notebook, tmp_path):
-    code, _, err = run_command(notebook, "-p", "seed=0:3", "--timeout", "0", "--out", tmp_path / "out")
-    assert code == 2
-    assert "--timeout is 0; give a number of seconds above 0" in err
+def test_a_limit_that_is_none_is_refused(notebook, tmp_path, capsys):
+    for limit in ("0", "nan", "inf"):
+        call = ["sweep", str(notebook), "-p", "seed=0:3", "--timeout", limit, "--out", str(tmp_path / "out")]
+        assert cli.main(call) == 2
+        said = f"alhelpers: --timeout is {limit}; give a number of seconds above 0, below 1e9\n"
+        assert capsys.readouterr().err == said
 
 
 def test_what_is_no_scheduler_is_named(monkeypatch):
@@ -623,8 +626,14 @@ def test_a_result_that_never_comes_back_is_a_failure_of_its_run(monkeypatch):
         (
             OSError(28, "No space left on device"),
             2,
-            r"cannot write to .*out: No space left on device; 2 of 6",
+            r"cannot write to .*out: No space left on device; see .*; 2 of 6",
         ),
+        (
+            OutputError(28, "No space left on device"),
+            2,
+            r"cannot write to standard output: No space .*; 2 of 6",
+        ),
+        (BrokenPipeError(32, "Broken pipe"), 2, r"cannot write to standard output: Broken pipe; .*; 2 of 6"),
         (KeyboardInterrupt(), 130, "stopped; 2 of 6 runs are there and their results written; the same"),
     ],
 )
@@ -672,6 +681,24 @@ def test_a_damaged_record_is_named(results, notebook, capsys):
     arguments = ["-p", "wait=0,1", "-p", "seed=0:3", "--out", str(results)]
     assert cli.main(["sweep", str(notebook), *arguments]) == 2
     assert f"{damaged.parent} is damaged; delete it" in capsys.readouterr().err
+
+
+def test_what_somebody_has_done_with_results_is_kept(results, notebook, capsys):
+    command = ["sweep", str(notebook), "-p", "wait=0,1", "-p", "seed=0:3", "--out", str(results)]
+    with (results / "runs.csv").open("a") as file:
+        file.write("mine\n")
+    edited = (results / "runs.csv").read_bytes()
+    for _ in range(2):
+        assert cli.main(command) == 1, "one of the runs has failed"
+    said = "alhelpers: runs.csv was changed since a sweep wrote it; what it was is in 'runs kept 1.csv'\n"
+    assert capsys.readouterr().err.count(said) == 1
+    assert (results / "runs kept 1.csv").read_bytes() == edited
+    assert len(list(results.glob("* kept *"))) == 1
+    failed = next(path for path in results.glob("runs/*/run.json") if '"failed"' in path.read_text()).parent
+    (failed / "why.txt").write_text("my notes")
+    assert cli.main([*command, "--rerun-failed"]) == 2
+    assert f"{failed / 'why.txt'} is not from the earlier run" in capsys.readouterr().err
+    assert (failed / "why.txt").read_text() == "my notes"
 
 
 def test_two_sweeps_cannot_write_to_one_folder(notebook, tmp_path, capsys):
@@ -856,11 +883,11 @@ def test_whatever_a_notebook_does_the_others_are_done_and_nothing_is_left(tmp_pa
         "failed: seed=7: cell 4: TimeoutError: the notebook took longer than its limit of 8 s",
     ):
         assert re.search(failed, err), err
-    found = [json.loads(record) for record in records(out)]
-    assert sorted(record["parameters"]["seed"] for record in found) == list(range(8))
-    assert {record["error"]["line"] for record in found if record["parameters"]["seed"] == 7} == {
-        "if seed == 7:  # for ever"
-    }
+    found = {record["parameters"]["seed"]: record for record in map(json.loads, records(out))}
+    assert {seed: record["attempts"] for seed, record in found.items()} == dict.fromkeys(range(8), 1) | {
+        4: 3
+    }, "a kernel that dies is begun again, but not for ever"
+    assert found[7]["error"]["line"] == "if seed == 7:  # for ever"
     assert not temporary()
     with (out / "runs.csv").open(newline="") as file:
         assert [row["run_status"] for row in csv.DictReader(file)].count("done") == 4
@@ -981,7 +1008,7 @@ def test_a_text_is_shown_as_text_whatever_is_in_it(tmp_path):
     assert "<b>" not in page
 
 
-def test_accuracies_that_are_no_numbers_and_values_that_are_nearly_equal_can_be_read(tmp_path):
+def test_accuracies_that_are_no_numbers_and_values_that_are_nearly_equal_can_be_read(tmp_path, recwarn):
     path = write_notebook(tmp_path / "odd.ipynb", parameters="rate: float = -0.0")
     plan = make_plan(path, {"rate": [0.12345678, 0.12345679, -0.0]})
     folder = written(
@@ -993,6 +1020,9 @@ def test_accuracies_that_are_no_numbers_and_values_that_are_nearly_equal_can_be_
     assert "<td>0.12345678</td>" in page
     assert "<td>0.12345679</td>" in page, "two values that differ in the eighth digit are two"
     assert make_plan(path, {"rate": [0.0]}).runs[0].id == plan.runs[2].id, "-0.0 is 0.0"
+    path = write_notebook(tmp_path / "seeds.ipynb", parameters="seed: int = 0")
+    written(make_plan(path, {"seed": [0, 1]}), tmp_path / "seeds", lambda planned: history(float("inf")))
+    assert not recwarn, "NumPy's warnings would stand between the lines of the sweep"
 
 
 def test_results_are_one_row_for_each_fit_in_csv_and_parquet(results):
