@@ -351,11 +351,12 @@ def test_runs_equal_the_same_papermill_calls(tmp_path):
     small = {"n_pool": 60, "n_test": 30, "label_budget": 40}
     fixed = [word for name, value in small.items() for word in ("-p", f"{name}={value}")]
     out = tmp_path / "out"
-    code, _, err = run_command(NOTEBOOK_06, *fixed, "-p", "batch_size=10,20", "-p", "seed=1", "--out", out)
-    assert code == 0, err
+    process = start(NOTEBOOK_06, *fixed, "-p", "batch_size=10,20", "-p", "seed=1", "--out", out)
     executed = papermill.execute_notebook(
         str(NOTEBOOK_06), None, {**small, "batch_size": 20, "seed": 1}, progress_bar=False
     )
+    _, err = process.communicate(timeout=180)
+    assert process.returncode == 0, err
     by_hand = [("20", *map(str, fit.values())) for fit in notebooks.histories(executed)]
     found = [
         tuple(row[name] for name in ("batch_size", "stage", "n_labels", "accuracy", "steps"))
@@ -873,14 +874,14 @@ HANGS = "if seed == 7:  # for ever\n    time.sleep(10**6)"
 def test_whatever_a_notebook_does_the_others_are_done_and_nothing_is_left(tmp_path, temporary):
     notebook = write_notebook(tmp_path / "odd.ipynb", ODD, HANGS, parameters="seed: int = 0")
     out = tmp_path / "out"
-    code, printed, err = run_command(notebook, "-p", "seed=0:8", "--timeout", "8", "--out", out)
+    code, printed, err = run_command(notebook, "-p", "seed=0:8", "--timeout", "5", "--out", out)
     assert code == 1
     assert "4 of 8 runs done (0 were there before), 4 failed" in printed
     for failed in (
         "failed: seed=2: ValueError: the notebook shows",
         "failed: seed=4: DeadKernelError",
         r"failed: seed=6: HistoryError: the notebook shows a history with the row .*loss",
-        "failed: seed=7: cell 4: TimeoutError: the notebook took longer than its limit of 8 s",
+        "failed: seed=7: cell 4: TimeoutError: the notebook took longer than its limit of 5 s",
     ):
         assert re.search(failed, err), err
     found = {record["parameters"]["seed"]: record for record in map(json.loads, records(out))}
