@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from alhelpers import files
-from alhelpers.data import Dataset, load_mnist, read_mnist, scale
+from alhelpers.data import Dataset, check_images, load_mnist, read_mnist, scale
 
 # Of the four original files, unpacked, as published with MNIST.
 PUBLISHED_MD5 = {
@@ -68,6 +68,9 @@ def test_without_a_seed_the_first_images_in_file_order():
     assert np.array_equal(few.y_pool, y_train[:30])
     assert np.array_equal(few.x_test, x_test[:20])
     assert np.array_equal(few.y_test, y_test[:20])
+    article_s = load_mnist()
+    assert (article_s.n_pool, article_s.n_test) == (4000, 400)
+    assert repr(few) == "Dataset(30 pool + 20 test images of 28×28)"
     assert few.n_classes == load_mnist(1, 1).n_classes == load_mnist(1, 1, seed=0).n_classes == 10
 
 
@@ -81,9 +84,13 @@ def test_a_seed_draws_from_the_whole_files_without_repeats_and_the_same_again():
     assert np.array_equal(one.y_test, again.y_test)
     assert not np.array_equal(one.x_pool, other.x_pool)
     everything = load_mnist(60_000, 10_000, seed=3)
-    x_train, y_train, _, _ = read_mnist()
-    assert np.array_equal(np.bincount(everything.y_pool), np.bincount(y_train))
-    assert everything.x_pool.sum(dtype=np.int64) == x_train.sum(dtype=np.int64)
+    x_train, y_train, x_test, y_test = read_mnist()
+    for x, y, drawn_x, drawn_y in (
+        (x_train, y_train, everything.x_pool, everything.y_pool),
+        (x_test, y_test, everything.x_test, everything.y_test),
+    ):
+        assert np.array_equal(np.bincount(drawn_y), np.bincount(y))
+        assert drawn_x.sum(dtype=np.int64) == x.sum(dtype=np.int64), "an image was drawn twice"
 
 
 def test_a_seed_draws_pool_and_test_set_each_from_its_own_file_and_both_anew():
@@ -133,16 +140,24 @@ def test_a_dataset_cannot_be_changed_and_does_not_follow_its_source():
     ("changes", "sentence"),
     [
         ({"x_pool": np.zeros(4)}, r"x_pool has shape \(4,\)"),
+        ({"x_pool": np.zeros((0, 2, 2), np.uint8), "y_pool": np.arange(0)}, r"x_pool has shape \(0, 2, 2\)"),
         ({"x_pool": np.zeros((4, 0))}, r"x_pool has shape \(4, 0\)"),
         ({"x_pool": np.zeros((4, 4))}, "same shape and kind"),
         ({"x_pool": np.zeros((4, 4), int)}, r"x_pool has shape \(4, 4\); expected .* or rows of floats"),
         ({"x_pool": np.array([[0, np.nan]] * 4)}, "x_pool holds NaN or infinite numbers; fill them in"),
         ({"x_pool": np.zeros((4, 2, 2), int)}, "x_pool has dtype int64"),
-        ({"x_pool": np.full((4, 2, 2), 7.0)}, "x_pool has floats outside 0 to 1"),
+        ({"x_pool": np.full((4, 2, 2), 1.5)}, "x_pool has floats outside 0 to 1"),
         ({"x_pool": np.full((4, 2, 2), np.nan)}, "x_pool has floats outside 0 to 1"),
-        ({"x_pool": np.zeros((4, 3, 3), np.uint8)}, "same shape"),
+        (
+            {"x_pool": np.zeros((4, 3, 3), np.uint8)},
+            r"x_pool holds \(3, 3\) images of uint8 and x_test \(2, 2\) images of uint8; give both the same",
+        ),
         ({"x_pool": np.zeros((4, 2, 2))}, "same shape and kind"),
-        ({"y_pool": np.arange(3)}, r"y_pool has shape \(3,\)"),
+        (
+            {"y_pool": np.arange(3)},
+            r"y_pool has shape \(3,\); expected \(4,\), one label for each image of x_pool",
+        ),
+        ({"y_pool": np.array([True, False, True, True])}, r"y_pool holds .*True.* among its labels"),
         ({"y_test": np.array([0, 1, 2, -1])}, "y_test holds -1 among"),
         ({"y_test": np.array([0.0, 1, 2, 3])}, "y_test holds 0.0 among"),
         ({"y_pool": np.array(["0", "1", "2", "3"])}, "y_pool holds .0. among its labels; give integers"),
@@ -169,6 +184,13 @@ def test_scaling_is_the_article_s_division_in_single_precision():
     assert np.array_equal(scale(levels)[0], (levels.ravel() / 255).astype(np.float32))
     halves = np.full((1, 2, 2), 0.5)
     assert np.array_equal(scale(halves), np.full((1, 4), 0.5, np.float32))
+
+
+def test_floats_may_be_anything_from_0_to_1():
+    x, y = np.linspace(0, 1, 16).reshape(4, 2, 2), np.arange(4)
+    assert Dataset(x, y, x, y).x_pool.max() == 1
+    with pytest.raises(ValueError, match=r"x has shape \(4, 4\)"):
+        check_images("x", x.reshape(4, 4))  # rows only where they are allowed
 
 
 def test_looking_at_digits_does_not_load_tensorflow():

@@ -1,5 +1,7 @@
 """Intervals are the textbook's, and the words say what the numbers say."""
 
+import warnings
+
 import numpy as np
 import pytest
 from scipy import stats
@@ -16,9 +18,13 @@ def test_an_interval_is_student_s():
         (values.mean() * 1.16, low * 1.16, 1)
     )
     assert intervals.interval([0.4, 0.6]).low < 0.4, "two draws have an interval"
-    alone = intervals.interval([0.5]).within(0, 1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # a notebook would show one
+        alone = intervals.interval([0.5]).within(0, 1)
     assert alone.estimate == 0.5
     assert np.isnan(alone.low)
+    assert alone.percent() == "50.00% (no interval from one draw)"
+    assert alone.points() == "+50.00 points (no interval from one draw)"
     means, lows, highs = intervals.band(np.column_stack([values, values + 0.1]))
     np.testing.assert_allclose(np.column_stack([means, lows, highs])[1] - 0.1, intervals.interval(values))
 
@@ -34,6 +40,8 @@ def test_the_interval_of_a_share_is_wilson_s():
 
 
 def test_intervals_read_as_sentences():
+    assert intervals.points(0.01386) == "+1.39"
+    assert intervals.points(-0.00001) == "+0.00"
     assert Interval(0.0139, 0.011, 0.018).points() == "+1.39 points (+1.10 to +1.80)"
     assert Interval(0.0139, -0.00001, 0.018).points(1) == "+1.4 points (+0.0 to +1.8)"
     assert Interval(0.848, 0.8457, 0.8503).percent() == "84.80% (84.57 to 85.03)"

@@ -1,5 +1,6 @@
 """The article's figures, the books the learner keeps, and what it refuses."""
 
+import re
 from functools import partial
 
 import numpy as np
@@ -139,6 +140,7 @@ def test_a_copy_shares_no_array_that_a_model_trains_in_place(small):
     twin = learner.copy()
     twin.fit(verbose=False)
     assert (learner.model.W == 1).all(), "the original was trained too"
+    assert learner.history[-1].steps == 1, "of a model that does not count its steps"
     twin.reset()
     assert (learner.model.W == 1).all(), "the original was reset too"
 
@@ -159,10 +161,32 @@ def test_fitting_nothing_is_refused(small):
     assert len(small.history) == 0
 
 
+class Asks:
+    """An oracle that answers for one learner."""
+
+    def __init__(self, learner=None):
+        self.learner = learner
+
+    def __call__(self, queried):
+        return self.learner.data.y_pool[queried]
+
+    def for_learner(self, learner):
+        return Asks(learner)
+
+
+def test_a_copy_has_an_oracle_of_its_own_where_there_is_one_for_each_learner(small):
+    small.oracle = Asks(small)
+    twin = small.copy()
+    assert (small.oracle.learner, twin.oracle.learner) == (small, twin)
+    small.oracle = small.data.look_up
+    assert small.copy().oracle == small.oracle
+
+
 def test_whoever_is_the_oracle_is_asked_once_about_each_image_in_turn(small):
     asked = []
 
     def person(queried):
+        assert queried.dtype == np.int32
         asked.extend(queried.tolist())
         return [1] * len(queried)
 
@@ -191,7 +215,10 @@ def test_what_the_oracle_cannot_tell_gets_no_label_and_is_not_asked_again(small)
 )
 def test_answers_that_are_no_labels_are_refused_and_nothing_is_labelled(small, answers):
     small.oracle = lambda _: answers
-    with pytest.raises(ValueError, match=r"the oracle answered .* give 3 whole numbers from 0 to 2, or -1"):
+    said = re.escape(str(np.asarray(answers)))
+    with pytest.raises(
+        ValueError, match=f"the oracle answered {said} when .* give 3 whole numbers from 0 to 2, or -1"
+    ):
         small.label_manually(3)
     assert (len(small.labeled), len(small.abstained), len(small.unlabeled)) == (0, 0, 40)
 
@@ -334,6 +361,24 @@ def test_what_is_no_positions_is_refused(small, positions, sentence):
     assert np.array_equal(small.unlabeled, np.arange(40))
 
 
+def test_any_images_like_the_pool_s_can_be_asked_about_and_others_are_refused(small):
+    small.label_manually(30)
+    small.fit(verbose=False)
+    assert np.array_equal(small.predict_proba_of(small.data.x_test), small.predict_proba_test())
+    none = small.predict_proba_of(small.data.x_test[:0])
+    assert (none.shape, none.dtype) == ((0, 3), np.float32)
+    assert small.answers(small.data.x_test[:0]).tolist() == []
+    with pytest.raises(ValueError, match=r"x holds \(2, 8\) images and the pool \(4, 4\) ones"):
+        small.score(small.data.x_test.reshape(-1, 2, 8), small.data.y_test)
+    with pytest.raises(ValueError, match=r"^x has dtype int64; expected uint8"):
+        small.score(small.data.x_test.astype(int), small.data.y_test)
+    rows = [x.reshape(-1, 16) / 255 for x in (small.data.x_pool, small.data.x_test)]
+    features = ActiveLearner(Dataset(rows[0], small.data.y_pool, rows[1], small.data.y_test))
+    features.label_manually(30)
+    features.fit(verbose=False)
+    assert features.score(rows[1], small.data.y_test) == features.history[-1].accuracy
+
+
 def test_images_in_colour_are_learned_from_too(small):
     grey = small.data
     colour = [np.repeat(x[..., None], 3, axis=3) for x in (grey.x_pool, grey.x_test)]
@@ -404,7 +449,9 @@ def test_a_long_history_shows_its_two_ends_and_says_what_it_leaves_out():
     lines = repr(history).splitlines()
     numbers = [int(line.split()[1]) for line in lines[1:5] + lines[6:]]
     assert numbers == [0, 1, 2, 3, 16, 17, 18, 19]
-    assert lines[5].startswith("… 12 more")
+    assert lines[5] == "… 12 more"
+    assert "… 1 more" in repr(History(history[:9]))
+    assert "more" not in repr(History(history[:8]))
 
 
 def test_a_table_shows_names_as_text_and_not_as_markup():

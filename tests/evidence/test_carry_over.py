@@ -251,3 +251,31 @@ def test_tensorflow_s_model_learns_rows_of_features_as_numpy_s_does():
             accuracies.append(learner.history.column("accuracy"))
         # A query makes much of the last bit; with these four no fit differed where it was measured.
         assert np.abs(accuracies[0] - accuracies[1]).max() < 0.1, name
+
+
+def test_of_images_with_the_same_margin_those_that_come_first_in_the_pool_are_the_hard_ones(monkeypatch):
+    # Many, of few distinct values: an unstable sort changes their order.
+    thirds, found = np.arange(4000) % 3, []
+
+    class Learned:
+        def __init__(self, *_):
+            pass
+
+        def fit(self, *_):
+            pass
+
+        def predict_proba(self, x):
+            return np.full((len(x), 10), 0.1)
+
+    def stop(_, chance):
+        found.append(chance)
+        raise InterruptedError
+
+    monkeypatch.setattr(carry_over, "Converged", Learned)
+    monkeypatch.setattr(carry_over, "margin", lambda proba: thirds)
+    monkeypatch.setattr(carry_over, "with_slips", stop)
+    with pytest.raises(InterruptedError):
+        carry_over.hard_slips(1)
+    hard = round(2 * carry_over.HARD_SLIPS[0] * 4000)
+    assert np.flatnonzero(found[0]).tolist() == sorted(np.argsort(thirds, kind="stable")[:hard])
+    assert set(found[0]) == {0, 0.5}

@@ -28,6 +28,12 @@ def test_labels_to_reach_reads_between_the_fits_of_the_mean_curve():
     never = curves.labels_to_reach(n_labels, two, np.array([0.95, 0.95]))
     assert never.estimate == np.inf
     assert never.labels() == "more than were tried"
+    # Of two draws one never gets there: in a quarter of all resamples it is alone.
+    seldom = curves.labels_to_reach(
+        n_labels, np.array([[0.5, 0.6, 0.9], [0.5, 0.6, 0.7]]), np.array([0.75, 0.75])
+    )
+    assert (seldom.estimate, seldom.low, seldom.high) == pytest.approx((275, 250, np.inf))
+    assert seldom.labels() == "275 (250 to more than were tried)"
 
 
 def test_numbers_of_labels_read_as_words():

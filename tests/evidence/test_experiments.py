@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import scipy
 
+from alhelpers import files
 from alhelpers.errors import UserError
 from alhelpers.evidence import __main__ as command
 from alhelpers.evidence import experiments as evidence
@@ -189,15 +190,40 @@ def test_rows_that_leave_open_what_is_meant_are_refused():
     rows = [Row("a", 0, n_labels=n, value=n / 100) for n in (20, 10)]
     assert Results(rows).last().tolist() == [0.2]
     assert Results(rows).at(10).tolist() == [0.1]
+    with pytest.raises(KeyError, match="experiment = 'b'"):
+        Results(rows).last(experiment="b")
     with pytest.raises(ValueError, match="several rows; say with which n_labels"):
         Results(rows).values(experiment="a")
     with pytest.raises(ValueError, match="draw 1 has fits at other numbers of labels than draw 0"):
         Results([*rows, rows[0]._replace(draw=1)]).curves()
 
 
+def test_curves_ends_and_single_figures_are_those_of_the_query_asked_for():
+    rows = [
+        Row("a", draw, query, n_labels=n, value=draw + n / 100 + (query == "margin") / 8)
+        for query in ("random", "margin")
+        for draw in (1, 0)
+        for n in (100, 10, 50)
+    ]
+    others = [
+        row._replace(experiment="b", query=query, value=9) for row in rows for query in ("random", "entropy")
+    ]
+    some = Results([*rows, *others])
+    bands = some.bands("query", ["margin", "random"], experiment="a")
+    assert list(bands) == ["margin", "random"]
+    for query, more in (("margin", 0.125), ("random", 0)):
+        n_labels, mean, low, high = bands[query]
+        assert n_labels.tolist() == [50, 100], "it begins at 50 labels"
+        np.testing.assert_allclose(mean, [1 + more, 1.5 + more])
+        assert (low < mean).all()
+        assert (high > mean).all()
+    np.testing.assert_allclose(some.last_by("query", experiment="a"), [[1, 1.125], [2, 2.125]])
+    np.testing.assert_allclose(some.at(10, query="margin", experiment="a"), [0.225, 1.225])
+
+
 def a_package(folder):
     (folder / "evidence").mkdir(parents=True)
-    (folder / "SHA256SUMS").touch()
+    (folder / files.SHIPPED).write_text("12ab  mnist.npz\n34cd  datasets/spam.csv\n")
     return folder
 
 
@@ -264,5 +290,9 @@ def test_a_results_file_is_written_whole_and_always_alike(tmp_path):
     for folder in (one, two):
         table.write(rows, folder)
     assert (one / table.FILE).read_bytes() == (two / table.FILE).read_bytes()
+    assert (one / table.FILE).read_bytes()[4:8] == bytes(4), "the time of writing is in it"
     assert list(table.read(one)) == rows
+    kept = files.shipped(one)
+    assert list(kept) == ["mnist.npz", "datasets/spam.csv", table.FILE]
+    assert (kept["mnist.npz"], kept["datasets/spam.csv"]) == ("12ab", "34cd")
     assert sorted(path.name for path in one.rglob("*")) == ["SHA256SUMS", "evidence", "results.csv.gz"]

@@ -141,7 +141,15 @@ def test_clusters_of_one_size_and_images_that_measure_the_same_are_asked_about_i
     left, thirds = learner.unlabeled, learner.unlabeled % 3
     query = queries._lowest(lambda proba: thirds.astype(np.float32))
     assert query(learner, 7, rng) == 7
-    assert learner.unlabeled.tolist() == [i for rest in range(3) for i in left if i % 3 == rest]
+    in_order = [i for rest in range(3) for i in left if i % 3 == rest]
+    assert learner.unlabeled.tolist() == in_order
+
+    learner.unlabeled, tried = left, []
+    for name in ("margin", "least_confident", "entropy"):
+        monkeypatch.setattr(queries, name, lambda proba: thirds.astype(np.float32))
+    monkeypatch.setattr(queries, "_right_with", lambda batch, _: tried.append(left[batch].tolist()) or 0)
+    queries.ALL_QUERIES[queries.ORACLE](learner, 7, rng)
+    assert tried[:3] == [in_order[:7]] * 3
 
 
 @pytest.mark.parametrize("n", [60, 1200])  # fewer and more images than pixels
