@@ -13,6 +13,13 @@ for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):
 
 SLOW = {"executed", "answered", "tmp_path"}
 """Fixtures of tests that run notebooks."""
+LONGEST_FIRST = (
+    "test_sweep.py", "test_exact.py", "test_experiments.py", "test_try.py", "test_site.py",
+    "test_workshop.py", "08_results.ipynb", "test_notebooks.py", "test_label_in_browser.py",
+    "test_widget_in_browser.py", "test_cli.py", "test_doctor.py", "test_slides.py", "test_entry.py",
+    "07_auto_labeling.ipynb",
+)  # fmt: skip
+"""Files that take ten seconds and more; begun last, one would keep one process busy after the others."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -56,12 +63,18 @@ def pytest_configure(config: pytest.Config) -> None:
     plugin.IPyNbCell.compare_outputs = compare_outputs
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark as quick the notebooks' cells, and of the tests those that look at notebooks and run none."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark as quick the notebooks' cells, and of the tests those that look at notebooks and run none.
+
+    Where several processes share the files, put the longest first.
+    """
     for item in items:
         about_notebooks = item.path.name in ("test_house.py", "test_notebooks.py", "test_workshop.py")
         if item.path.suffix == ".ipynb" or (about_notebooks and not SLOW & set(item.fixturenames)):
             item.add_marker("quick")
+    if hasattr(config, "workerinput"):  # pytest-xdist's
+        place = {name: k for k, name in enumerate(LONGEST_FIRST)}
+        items.sort(key=lambda item: place.get(item.path.name, len(place)))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -64,7 +64,8 @@ class Command(NamedTuple):
 
 READ, DEVELOP = (READING, TENSORFLOW), (READING, DEVELOPING)
 # Two processes, for two processor cores; a file is done by one of them, so a notebook has one kernel.
-PYTEST = "-m pytest -n 2 --dist loadfile"
+# In the order of conftest.py: pytest-xdist's own has long files of few tests last.
+PYTEST = "-m pytest -n 2 --dist loadfile --no-loadscope-reorder"
 ABOUT_NOTEBOOKS = "tests/test_house.py tests/running/test_notebooks.py tests/course/test_workshop.py"
 LINT = ("-m ruff check", "-m ruff format --check", "-m mypy")
 EXERCISES = "workshop/make.py"

@@ -41,6 +41,8 @@ ANSWER_SECONDS = 60
 """How long a scheduler or a worker that is connected may take to answer."""
 WITHOUT_WORKERS = 60
 """Seconds that a sweep waits for a worker of its cluster when there is none."""
+LOOK_SECONDS = 2
+"""How often a sweep asks whether its cluster still has workers."""
 STARTING_SECONDS = 300
 """What a run may take beside its cells: a kernel that starts on a busy machine, files on their way."""
 SCHEDULER_GONE = "the scheduler has gone"
@@ -358,7 +360,7 @@ def _first_ended(client: "Client", running: Collection, timeout: float = TIMEOUT
     most = KERNEL_ATTEMPTS * (timeout + STARTING_SECONDS)
     while True:
         try:
-            return wait(list(running), timeout=2, return_when="FIRST_COMPLETED").done
+            return wait(list(running), timeout=LOOK_SECONDS, return_when="FIRST_COMPLETED").done
         except TimeoutError:
             pass
         except CancelledError:  # raised for all at once when the connection is lost

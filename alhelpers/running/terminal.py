@@ -3,7 +3,7 @@
 import argparse
 import sys
 
-from alhelpers.running import kernels, summary
+from alhelpers.running import kernels, notebooks
 from alhelpers.running.grid import SweepError, parse_assignments, read_grid
 from alhelpers.running.output import in_words
 from alhelpers.running.plan import Plan, make_plan
@@ -62,6 +62,10 @@ def sweep(
 
     Returns the exit code.
     """
+    if not scheduler:
+        notebooks.start_fork_server()
+    from alhelpers.running import summary  # noqa: F401 - as long as the other's imports: both at once
+
     if not (kernels.CAN_FORK or scheduler):
         print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
     tell_notes(plan)
@@ -92,6 +96,8 @@ def sweep(
 
 def _write_results(plan: Plan, store: Store) -> int:
     """As `summary.write_results`; say which of those before are kept."""
+    from alhelpers.running import summary
+
     nothing = summary.write_results(plan, store)
     for name, aside in store.kept:
         print(

@@ -6,6 +6,7 @@ Content-Security-Policy). TUTORIAL is the address of the tutorial's pages, if th
 """
 
 import base64
+import functools
 import hashlib
 import html
 import io
@@ -33,6 +34,8 @@ from alhelpers.running.notebooks import find_notebooks
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
+EXPERIMENTS = ("rounding", "article recipe", "judges", "better recipe", "test images")
+"""Those whose results the page tells of."""
 MOST_BYTES = 2_000_000
 N_POOL, N_TEST, N_STOP = 4000, 1000, 400
 EXAMPLE = 749
@@ -66,12 +69,13 @@ def script(names: Iterable[str]) -> str:
     return '"use strict";\n(() => {\n' + "".join(parts) + "})();\n"
 
 
+@functools.cache
 def images() -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
     """The article's pool and test images, and 600 other test images drawn at random, to be typical."""
-    x, y, x_test, y_test = read_mnist()
+    x, y, x_test, y_test = read_mnist(N_POOL)
     others = np.random.default_rng(0).choice(np.arange(N_STOP, len(y_test)), N_TEST - N_STOP, replace=False)
     test = np.concatenate([np.arange(N_STOP), others])
-    return x[:N_POOL], y[:N_POOL], x_test[test], y_test[test]
+    return x, y, x_test[test], y_test[test]
 
 
 def packed() -> str:
@@ -175,7 +179,7 @@ def facts() -> dict:
     t_quantiles = [round(float(stdtrit(df, 0.975)), 4) for df in range(1, 201)]
     return {
         "idea": idea(),
-        **evidence(Results(read())),
+        **evidence(Results(read(experiments=EXPERIMENTS))),
         "history": [[fit.stage, fit.n_labels, fit.accuracy, fit.steps] for fit in fits],
         "t": t_quantiles,
     }

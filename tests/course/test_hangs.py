@@ -50,8 +50,8 @@ def run_tests(folder, *arguments):
 @pytest.mark.skipif(sys.platform == "win32", reason="there a test that times out ends all of its worker")
 def test_a_test_that_hangs_is_named_and_leaves_no_process_behind(tmp_path):
     (tmp_path / "test_it.py").write_text(HANGING)
-    said = run_tests(tmp_path, "--timeout=5")
-    assert "FAILED test_it.py::test_that_hangs - Failed: Timeout (>5.0s)" in said
+    said = run_tests(tmp_path, "--timeout=3")
+    assert "FAILED test_it.py::test_that_hangs - Failed: Timeout (>3.0s)" in said
     assert "1 failed, 1 passed" in said
     left = []
     for process in psutil.process_iter():

@@ -45,8 +45,11 @@ from alhelpers.course.exercises import random_labeling, results
 
 random_labeling.DRAWS, results.DRAWS = 5, 2
 """
-# And in fewer images: the notebook that looks for the nearest of all.
-FEWER_IMAGES = ("check_1_2\n\ndata = load_mnist()", "check_1_2\n\ndata = load_mnist(1000)")
+# And in fewer images: where the nearest of all is looked for, and where draws are judged.
+FEWER_IMAGES = {
+    "check_1_2\n\ndata = load_mnist()": "check_1_2\n\ndata = load_mnist(1000)",
+    "load_mnist(4000, 10_000, seed)": "load_mnist(4000, 1000, seed)",
+}
 # What checks are given, and do not change, is computed for the first answer.
 ONCE = {"6-2": "ask_by(queries.least_confident, load_mnist())", "7-2": "ask(load_mnist())"}
 each_solution = pytest.mark.parametrize("path", SOLUTIONS, ids=lambda path: path.stem)
@@ -219,7 +222,8 @@ def with_other_answers(solution):
             if name in RIGHT:
                 add(made, RIGHT[name], check, f"{name}-right")
         elif cell.cell_type == "code":
-            cell.source = cell.source.replace(*FEWER_IMAGES)
+            for all_images, fewer in FEWER_IMAGES.items():
+                cell.source = cell.source.replace(all_images, fewer)
             made.cells.append(cell)
     return made
 
