@@ -794,7 +794,9 @@ def test_a_cluster_of_other_processes_in_other_folders_gives_the_same(tmp_path):
         for process in reversed(processes):
             process.terminate()
         for process in processes:
-            process.wait()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(20)  # once in hundreds, a worker that is asked to end does not
+            process.kill()
     assert code == 0, err
     assert found_rows(tmp_path / "out") == expected_rows(range(4))
     assert not list(tmp_path.glob("*/*.ipynb")), "a worker left a notebook in its folder"
