@@ -351,7 +351,7 @@ class Tab:
             f"Stopped: {file.name}, beside the notebook's ledger, has {n:,} labels{also}. Now run the cells "
             "below; to go on labelling, run this cell again."
         )
-        self.tell("show", image=None, name="", next=[], progress="", note="Stopped.")
+        self.tell("show", image=None, name="", next=[], progress="", note="Stopped. Now run the cells below.")
 
     def export(self) -> tuple[Path, Path | None]:
         """Write the labels to the first name that may be written; return it, and the first that may not."""
