@@ -80,25 +80,10 @@ def import_rows(
     Raises LedgerError, naming the row, if one makes no sense, contradicts another, or differs from what the
     same person has answered.
     """
-    header, rows = read_table(path)
-    which = next((name for name in IMAGE_COLUMNS if name in header), "image")
-    for column in (which, "label"):
-        if column not in header:
-            raise LedgerError(
-                f"{path} has no column {column!r} among {header}; rename the right one to {column!r}"
-            )
-    if {"action", "undoes"} <= set(header):
-        raise LedgerError(
-            f"{path} is a whole history, with what was skipped or taken back; give a file that `export` wrote"
-        )
-    files = Files(images)
+    which, rows = _rows_with_labels(path)
     if labeller is None and not is_unicode(path):
-        odd = sorted({str(row.get("labeller")) for _, row in rows if not str(row.get("labeller")).isascii()})
-        if odd:
-            print(
-                f"{path} is not UTF-8; as Windows' Western text it names the labellers {', '.join(odd)}. If "
-                "that is not right, give labeller=…, or save the table as UTF-8, before you go on"
-            )
+        _say_who_is_guessed(path, rows)
+    files = Files(images)
     added, first_row, elsewhere = 0, {}, set()
     for place, row in rows:
         try:
@@ -137,6 +122,32 @@ def import_rows(
             f"{path}: {len(elsewhere):,} new labels are about images that are not among these {len(images):,}"
         )
     return added
+
+
+def _rows_with_labels(path: Path) -> tuple[str, list[tuple[str, dict]]]:
+    """The name of the column that tells images apart, and the rows of a file with that and labels."""
+    header, rows = read_table(path)
+    which = next((name for name in IMAGE_COLUMNS if name in header), "image")
+    for column in (which, "label"):
+        if column not in header:
+            raise LedgerError(
+                f"{path} has no column {column!r} among {header}; rename the right one to {column!r}"
+            )
+    if {"action", "undoes"} <= set(header):
+        raise LedgerError(
+            f"{path} is a whole history, with what was skipped or taken back; give a file that `export` wrote"
+        )
+    return which, rows
+
+
+def _say_who_is_guessed(path: Path, rows: list[tuple[str, dict]]) -> None:
+    """Print how labellers' names were understood in a file that does not say how it is encoded."""
+    odd = sorted({str(row.get("labeller")) for _, row in rows if not str(row.get("labeller")).isascii()})
+    if odd:
+        print(
+            f"{path} is not UTF-8; as Windows' Western text it names the labellers {', '.join(odd)}. If "
+            "that is not right, give labeller=…, or save the table as UTF-8, before you go on"
+        )
 
 
 class Files:
