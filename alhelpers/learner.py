@@ -183,11 +183,12 @@ class ActiveLearner:
 
         Raises ValueError if they are not integers, (n,), or two are the same.
         """
-        positions = np.asarray(positions)
-        whole = positions.ndim == 1 and positions.dtype.kind in "iu"
-        if not whole or len(np.unique(np.arange(len(self.unlabeled))[positions])) < len(positions):
+        positions, asked = np.asarray(positions), np.zeros(len(self.unlabeled), bool)
+        if whole := positions.ndim == 1 and positions.dtype.kind in "iu":
+            asked[positions] = True
+        if not whole or np.count_nonzero(asked) < len(positions):
             raise ValueError(f"positions are {positions.dtype} {positions.shape}; give integers, each once")
-        self.unlabeled = np.concatenate([self.unlabeled[positions], np.delete(self.unlabeled, positions)])
+        self.unlabeled = np.concatenate([self.unlabeled[positions], self.unlabeled[~asked]])
 
     def predict_proba(self, indices: np.ndarray) -> np.ndarray:
         """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
