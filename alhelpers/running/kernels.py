@@ -17,9 +17,15 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 import weakref
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
 from pathlib import Path
-from typing import ClassVar
+from queue import Empty, SimpleQueue
+from typing import ClassVar, TypeVar
+from unittest.mock import patch
 
 from jupyter_client import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
@@ -223,6 +229,66 @@ def end_kernels() -> None:
         with contextlib.suppress(OSError):  # it has ended since
             if process and process.poll() is None:
                 process.kill()
+
+
+Task = TypeVar("Task")
+Result = TypeVar("Result")
+
+
+def with_kernels(
+    work: Callable[[Task], Result], tasks: Iterable[Task], jobs: int
+) -> Iterator[tuple[Task, Result]]:
+    """Yield each task and work(task), as they end, at most `jobs` at a time.
+
+    `work` runs a notebook: that is done by its kernel, and a thread only talks to it. The kernels share the
+    processors; accuracies are the same. If the iterator is closed or interrupted, all kernels end.
+    """
+    threads = str(max(1, (os.cpu_count() or 1) // jobs))
+    share = dict.fromkeys(("TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"), threads)
+    ENDING.clear()
+    waiting, running = iter(tasks), {}
+    done: SimpleQueue[Future] = SimpleQueue()
+    at_work: list[object] = []  # kept by the threads: Ctrl-C may come before a future is in `running`
+
+    def one(task: Task) -> Result:
+        at_work.append(None)
+        try:
+            return work(task)
+        finally:
+            at_work.pop()
+
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        with patch.dict(os.environ, share | os.environ):
+            while True:
+                for task in islice(waiting, 2 * jobs - len(running)):
+                    future = pool.submit(one, task)
+                    running[future] = task
+                    future.add_done_callback(done.put)
+                if not running:
+                    return
+                ended = _next_of(done)
+                yield running.pop(ended), ended.result()
+    finally:
+        # What still runs was interrupted; the threads that wait for it would hold up the end.
+        ENDING.set()
+        pool.shutdown(wait=False, cancel_futures=True)
+        end_kernels()
+        # Ends: papermill notices within seconds that a kernel is dead, and gives one that starts a minute.
+        while at_work:
+            time.sleep(0.1)
+            end_kernels()  # one that was about to start
+        ENDING.clear()
+
+
+def _next_of(ended: SimpleQueue[Future]) -> Future:
+    """The next future that ends, from a queue that is each one's done callback.
+
+    Unlike `as_completed` and `wait`, whose locks turn a Ctrl-C in the wrong moment into a RuntimeError.
+    """
+    while True:
+        with contextlib.suppress(Empty):
+            return ended.get(timeout=2)  # now and then, for where Ctrl-C does not end a wait
 
 
 def _serve() -> None:

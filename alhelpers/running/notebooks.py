@@ -5,17 +5,12 @@ import contextlib
 import csv
 import json
 import math
-import os
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
 from pathlib import Path
-from queue import Empty, SimpleQueue
 from typing import NamedTuple
 
 import nbformat
@@ -36,8 +31,6 @@ FIT_COLUMNS: dict[str, type] = Fit.__annotations__
 HISTORY_COLUMNS = ("notebook", *FIT_COLUMNS)
 TIMEOUT = 3600.0
 """Seconds that a notebook may take from its first cell on, unless somebody says otherwise."""
-ENDING_SECONDS = 10
-"""How long a worker that is told to end may take."""
 
 
 class Outcome(NamedTuple):
@@ -295,44 +288,18 @@ def read_history(file: Path) -> list[dict]:
 
 
 def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], None]) -> list[Outcome]:
-    """Call (function, *arguments) for every task, at most `jobs` at a time, each in another process."""
+    """Call (function, *arguments) for every task, at most `jobs` at a time."""
+    start_fork_server()
+    from alhelpers.running import kernels
+
     outcomes = []
-    settings = {"mp_context": get_context("spawn"), "initializer": _share_processors, "initargs": (jobs,)}
-    with ProcessPoolExecutor(jobs, **settings) as pool:
-        try:
-            # The last notebooks are the longest: started first, none is left running alone at the end.
-            ended: SimpleQueue[Future] = SimpleQueue()
-            for task in reversed(tasks):
-                pool.submit(*task).add_done_callback(ended.put)
-            for _ in tasks:
-                outcomes.append(next_of(ended).result())
-                report(outcomes[-1])
-        except BrokenProcessPool:
-            raise OSError(
-                "a worker process was killed, and its notebook with it; nothing is half-written; run again, "
-                "with --jobs 1 if memory is short"
-            ) from None
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            workers = active_children()
-            for worker in workers:  # and with them their kernels, which watch their parent
-                worker.terminate()
-            for worker in workers:  # none writes into a folder that is about to go
-                worker.join(ENDING_SECONDS)
-                worker.kill()  # what Jupyter makes of the first signal may itself hang
-                worker.join(ENDING_SECONDS)
-            raise
+    # The last notebooks are the longest: started first, none is left running alone at the end.
+    ended = kernels.with_kernels(lambda task: task[0](*task[1:]), tasks[::-1], jobs)
+    with contextlib.closing(ended):
+        for _, outcome in ended:
+            outcomes.append(outcome)
+            report(outcome)
     return sorted(outcomes)
-
-
-def next_of(ended: SimpleQueue[Future]) -> Future:
-    """The next future that ends, from a queue that is each one's done callback.
-
-    Unlike `as_completed` and `wait`, whose locks turn a Ctrl-C in the wrong moment into a RuntimeError.
-    """
-    while True:
-        with contextlib.suppress(Empty):
-            return ended.get(timeout=2)  # now and then, for where Ctrl-C does not end a wait
 
 
 def _execute_into(folder: Path, notebook: Path) -> Outcome:
@@ -403,13 +370,6 @@ def _collect(folder: Path) -> None:
         writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
-
-
-def _share_processors(jobs: int) -> None:
-    """In a worker: share the processors among the kernels of all; accuracies are the same."""
-    threads = str(max(1, (os.cpu_count() or 1) // jobs))
-    for name in ("TF_NUM_INTEROP_THREADS", "OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
-        os.environ.setdefault(name, threads)
 
 
 def first_line(text: object) -> str:

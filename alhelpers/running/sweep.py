@@ -11,7 +11,6 @@ import json
 import logging
 import os
 import platform
-import queue
 import shutil
 import socket
 import tempfile
@@ -190,45 +189,20 @@ def _record(parameters: dict[str, Value], error: dict[str, Any] | None, **found:
 def _execute_here(
     jobs: int, plan: Plan, pending: list[PlannedRun], timeout: float, place: Callable[[str], Path]
 ) -> Iterator[tuple[str, Result]]:
-    """Yield each run's identity and result. A run's work is done by its kernel; a thread only talks to it."""
+    """Yield each run's identity and result."""
     bare = plan._replace(runs=[])
-    os.environ["TF_NUM_INTEROP_THREADS"] = str(max(1, (os.cpu_count() or 1) // jobs))
-    kernels.ENDING.clear()
-    waiting, running = iter(pending), {}
-    done: queue.SimpleQueue[futures.Future] = queue.SimpleQueue()
-    at_work: set[str] = set()  # kept by the threads: Ctrl-C may come before a future is in `running`
 
     def work(planned: PlannedRun) -> Result:
-        at_work.add(planned.id)
-        try:
-            return execute(bare, planned.parameters, timeout, str(place(planned.id)))
-        finally:
-            at_work.discard(planned.id)
+        return execute(bare, planned.parameters, timeout, str(place(planned.id)))
 
-    pool = futures.ThreadPoolExecutor(jobs)
     try:
-        while True:
-            for planned in itertools.islice(waiting, 2 * jobs - len(running)):
-                future = pool.submit(work, planned)
-                running[future] = planned.id
-                future.add_done_callback(done.put)
-            if not running:
-                return
-            ended = notebooks.next_of(done)
-            yield running[ended], ended.result()
-            shutil.rmtree(place(running.pop(ended)), ignore_errors=True)
+        with contextlib.closing(kernels.with_kernels(work, pending, jobs)) as ended:
+            for planned, result in ended:
+                yield planned.id, result
+                shutil.rmtree(place(planned.id), ignore_errors=True)
     finally:
-        # What still runs was interrupted; the threads that wait for it would hold up the end of the sweep.
-        kernels.ENDING.set()
-        pool.shutdown(wait=False, cancel_futures=True)
-        kernels.end_kernels()
-        # Ends: papermill notices within seconds that a kernel is dead, and gives one that starts a minute.
-        while at_work:
-            time.sleep(0.1)
-            kernels.end_kernels()  # one that was about to start
         for planned in pending:
             shutil.rmtree(place(planned.id), ignore_errors=True)
-        kernels.ENDING.clear()
 
 
 # --- All runs, on a cluster ---
