@@ -4,10 +4,23 @@ import signal
 
 import numpy as np
 import pytest
+from browsers import CHROMIUM, SWITCHES
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start as well: the
 # tests of Ctrl-C would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine, so no page was looked at")
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

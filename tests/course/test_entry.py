@@ -13,11 +13,10 @@ from pathlib import Path
 
 import pytest
 
+import tutorial
 from alhelpers import models
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-import tutorial  # noqa: E402
 
 # Installs the package in place without asking for anything, as flit does for the real one.
 BACKEND = """

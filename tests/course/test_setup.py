@@ -1,7 +1,6 @@
 """The environment is described once: pyproject.toml, both locks and environment.yml agree."""
 
 import re
-import sys
 import tomllib
 from importlib import metadata
 from itertools import product
@@ -13,12 +12,10 @@ from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
+import tutorial
 from alhelpers.models import engine
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-import tutorial  # noqa: E402
-
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 LOCKS = {name: (ROOT / name).read_text("utf-8") for name in ("requirements.lock", "requirements-dev.lock")}
 CONDA = yaml.safe_load((ROOT / "environment.yml").read_text(encoding="utf-8"))

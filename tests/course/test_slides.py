@@ -1,9 +1,7 @@
 """The teacher's slides: every output and figure whole, nothing lost or cut off, all of it here."""
 
 import copy
-import importlib.util
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,21 +9,18 @@ from pathlib import Path
 import nbformat
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browsers import serious
 from bs4 import BeautifulSoup
+from helpers import load
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
-from playwright.sync_api import sync_playwright
 
 from alhelpers.running import notebooks as run
 
 ROOT = Path(__file__).resolve().parents[2]
 BUILD = ROOT / "slides" / "build.py"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SWITCHES = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking"]
 PROJECTOR = {"width": 1280, "height": 720}
 
-_spec = importlib.util.spec_from_file_location("slides_build", BUILD)
-slides_build = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(slides_build)
+slides_build = load(BUILD)
 
 
 def make_slides(out):
@@ -214,16 +209,6 @@ TROUBLE = """() => slides.flatMap((slide, k) => {
 })"""
 
 
-@pytest.fixture(scope="module")
-def browser():
-    if CHROMIUM is None:
-        pytest.skip("no Chromium on this machine, so no slide was looked at")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
-
-
 def test_every_slide_fits_a_projector_and_can_be_read(slides, browser):
     page, trouble = browser.new_page(viewport=PROJECTOR), []
     page.on("pageerror", lambda one: trouble.append(str(one)))
@@ -288,10 +273,5 @@ def test_nothing_bars_people_from_the_slides(slides, browser):
         page.keyboard.press("n")
         for scheme in ("light", "dark"):
             page.emulate_media(color_scheme=scheme)
-            found = page.evaluate("axe.run({exclude: 'section:not(.now):not(:only-child)'})")["violations"]
-            bad = [
-                (one["id"], one["nodes"][0]["html"])
-                for one in found
-                if one["impact"] in ("serious", "critical")
-            ]
+            bad = serious(page.evaluate("axe.run({exclude: 'section:not(.now):not(:only-child)'})"))
             assert not bad, f"{name}, {scheme}: {bad}"

@@ -1,14 +1,13 @@
 """The teacher's plans add up, and name the slides, exercises and questions that there are."""
 
-import importlib.util
 import re
-import shutil
 from pathlib import Path
 
 import nbformat
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
+from helpers import load
 
 from alhelpers import queries
 
@@ -19,16 +18,6 @@ SHEET = WORKSHOP / "sheet.html"
 SOLUTIONS = sorted((WORKSHOP / "solutions").glob("[0-9][0-9]_*.ipynb"))
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("[0-9][0-9]_*.ipynb"))
 PLANS = {"90 minutes": 90, "Half a day": 240}
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 slides_build = load(ROOT / "slides" / "build.py")
 prose = load(ROOT / "tests" / "running" / "test_prose.py")  # how figures are read out of sentences
 
@@ -202,16 +191,9 @@ def test_the_answers_to_the_sheet_are_those_of_the_queries():
     assert (np.argsort(sums) == np.argsort(-queries.entropy(proba))).all(), "the rounded table ranks alike"
 
 
-@pytest.mark.skipif(not CHROMIUM, reason="needs Chromium")
-def test_the_sheet_prints_on_two_pages_and_fits_a_phone(tmp_path):
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        switches = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=switches)
-        page = browser.new_page(viewport={"width": 390, "height": 800})
-        page.goto(SHEET.as_uri())
-        assert page.evaluate("document.documentElement.scrollWidth") <= 390
-        printed = page.pdf(prefer_css_page_size=True)
-        browser.close()
+def test_the_sheet_prints_on_two_pages_and_fits_a_phone(browser):
+    page = browser.new_page(viewport={"width": 390, "height": 800})
+    page.goto(SHEET.as_uri())
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    printed = page.pdf(prefer_css_page_size=True)
     assert len(re.findall(rb"/Type\s*/Page\b", printed)) == 2
