@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import wait_for
 from scipy.optimize import minimize
 
 from alhelpers.data import Dataset, load_mnist, scale
@@ -288,18 +288,11 @@ def test_a_function_in_no_file_is_refused_and_a_killed_parent_leaves_no_workers_
     code = "import time; from alhelpers.evidence.processes import in_processes; "
     code += "list(in_processes(time.sleep, [600, 600], 2))"
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    until(lambda: len(children(parent.pid)) >= 2)
+    wait_for(lambda: len(children(parent.pid)) >= 2)
     workers = children(parent.pid)
     parent.kill()
     parent.wait()
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
-
-
-def until(condition):
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "waited for half a minute"
-        time.sleep(0.1)
+    wait_for(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
 
 
 def children(pid):

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import functools
 import io
 import json
 import os
@@ -11,14 +12,15 @@ import socket
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
+import helpers
 import nbformat
 import numpy as np
 import papermill
 import pyarrow.parquet
 import pytest
+from helpers import wait_for
 
 from alhelpers import cli
 from alhelpers.learner import History
@@ -51,12 +53,7 @@ while seed and not os.path.exists(name):
 {FITS}"""
 
 
-def write_notebook(path, *cells, parameters=PARAMETERS):
-    tagged = nbformat.v4.new_code_cell(parameters, metadata={"tags": ["parameters"]})
-    content = nbformat.v4.new_notebook(cells=[tagged, *map(nbformat.v4.new_code_cell, cells)])
-    content.metadata["kernelspec"] = {"name": "python3", "display_name": "Python 3", "language": "python"}
-    nbformat.write(content, path)
-    return path
+write_notebook = functools.partial(helpers.write_notebook, parameters=PARAMETERS)
 
 
 @pytest.fixture(autouse=True)
@@ -115,15 +112,6 @@ def found_rows(folder):
 
 def records(folder):
     return [path.read_text() for path in folder.glob("runs/[!.]*/run.json")]
-
-
-def wait_for(condition, seconds=60):
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := condition():
-            return found
-        time.sleep(0.1)
-    raise AssertionError("what was waited for did not happen")
 
 
 def descendants(pid):
