@@ -12,12 +12,12 @@ import socket
 import subprocess
 import sys
 import threading
-from pathlib import Path
 
 import helpers
 import nbformat
 import numpy as np
 import papermill
+import psutil
 import pyarrow.parquet
 import pytest
 from helpers import wait_for
@@ -115,36 +115,21 @@ def records(folder):
 
 
 def descendants(pid):
-    """Process ids and command lines of everything that was started by a process, as /proc tells."""
-    parents, commands = {}, {}
-    for entry in Path("/proc").glob("[0-9]*"):
-        try:
-            stat = (entry / "stat").read_text().rpartition(")")[2].split()
-            commands[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-            parents[int(entry.name)] = int(stat[1])
-        except (OSError, ValueError):
-            continue
-    found, grown = {pid}, True
-    while grown:
-        more = {child for child, parent in parents.items() if parent in found} - found
-        found, grown = found | more, bool(more)
-    return {child: commands[child] for child in found - {pid}}
-
-
-def parent_of(pid):
-    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    """What a process has started, however far down, and has not ended: parents and command lines by id."""
+    found = {}
+    for child in psutil.Process(pid).children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+            found[child.pid] = child.ppid(), " ".join(child.cmdline())
+    return found
 
 
 def fork_server_and_kernels(pid):
     """The fork server is a child of the worker, kernels are its children; their command lines are alike."""
-    family = {
-        child for child, command in descendants(pid).items() if "-m alhelpers.running.kernels" in command
+    started = descendants(pid).items()
+    parents = {
+        child: parent for child, (parent, command) in started if "-m alhelpers.running.kernels" in command
     }
-    parents = {}
-    for child in family:
-        with contextlib.suppress(OSError):  # it has ended since
-            parents[child] = parent_of(child)
-    server = next(child for child, parent in parents.items() if parent not in family)
+    server = next(child for child, parent in parents.items() if parent not in parents)
     return server, sorted(parents.keys() - {server})
 
 
@@ -427,7 +412,7 @@ def test_a_folder_with_something_else_is_left_alone(notebook, tmp_path, capsys):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["thesis.txt"]
 
 
-linux = pytest.mark.skipif(sys.platform != "linux", reason="looks processes up in /proc")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="tried on Linux alone")
 
 
 @linux
@@ -483,7 +468,7 @@ def test_a_sweep_that_is_ended_leaves_nothing_behind_and_goes_on_where_it_was(
             err.strip(),
         ), err
         assert found_rows(out) == expected_rows([0]), "the results of what is there"
-    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in family))
+    wait_for(lambda: not any(map(psutil.pid_exists, family)))
     wait_for(lambda: not list(out.glob("runs/.*")))
     assert not temporary(), "temporary folders and connection files go however a sweep ends"
     (first,) = out.glob("runs/*")
@@ -500,12 +485,12 @@ def test_a_sweep_that_is_ended_leaves_nothing_behind_and_goes_on_where_it_was(
 def test_ctrl_c_ends_kernels_that_are_no_forks(notebook, tmp_path, monkeypatch):
     monkeypatch.setenv("ALHELPERS_FORK", "0")
     process = start(notebook, "-p", "seed=0:2", "-p", "wait=600.0", "--out", tmp_path / "out")
-    wait_for(lambda: [1 for command in descendants(process.pid).values() if "ipykernel" in command])
+    wait_for(lambda: [1 for _, command in descendants(process.pid).values() if "ipykernel" in command])
     family = descendants(process.pid)
     os.killpg(process.pid, signal.SIGINT)
     _, err = process.communicate(timeout=120)
     assert process.returncode == 130, err
-    wait_for(lambda: not any(Path(f"/proc/{child}").exists() for child in family))
+    wait_for(lambda: not any(map(psutil.pid_exists, family)))
 
 
 def test_a_fork_server_that_says_nothing_is_given_up(monkeypatch):
@@ -892,9 +877,7 @@ def test_a_kernel_whose_exit_code_nobody_asks_for_has_ended():
     try:
         kernel = kernels.ForkedKernel(pid)
         wait_for(lambda: kernel.poll() == 0, 5)
-        assert Path(f"/proc/{pid}").exists(), (
-            "it is a zombie, as in containers whose first process is no init"
-        )
+        assert psutil.pid_exists(pid), "it is a zombie, as in containers whose first process is no init"
     finally:
         os.waitpid(pid, 0)
 
