@@ -24,24 +24,6 @@ def browser():
 
 
 @pytest.fixture
-def check_figure():
-    """A function that checks what another draws: words, numbers, labels at the axes, the same each time."""
-
-    def check(draw, labelled=True):
-        figure = draw()
-        data, metadata = figure._repr_mimebundle_()
-        assert data["text/plain"] == f"<Picture: {metadata['image/png']['alt']}>"
-        assert len(figure.alt) > 3
-        assert metadata["numbers"], "a figure that carries no numbers cannot be checked"
-        assert draw().png() == figure.png(), "the same arrays, the same bytes"
-        if labelled:
-            named = [axes for axes in figure.axes if axes.get_xlabel() or axes.get_ylabel()]
-            assert named, "no axis says what it shows"
-
-    return check
-
-
-@pytest.fixture
 def easy_images():
     """A function that makes n images of three easy classes, uint8 (n, 4, 4), and their labels."""
 

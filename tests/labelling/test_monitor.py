@@ -10,7 +10,6 @@ from alhelpers.agreement import agreement
 from alhelpers.errors import UserError
 from alhelpers.evidence import Converged
 from alhelpers.intervals import proportion
-from alhelpers.labelling import figures
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.monitor import Monitor, balanced_accuracy
 from alhelpers.queries import margin
@@ -187,9 +186,3 @@ def test_of_a_pool_with_one_image_in_a_hundred_of_a_class_nothing_is_claimed_tha
         assert ("no label yet of 1" in line) == (few == 0)
         assert "settled: " not in line
         assert "+0.0 to +0.0" not in line
-
-
-def test_the_figure_of_settling_is_a_picture_with_words_and_numbers(check_figure):
-    n, accuracy = np.arange(10, 60, 10), np.array([0.3, 0.5, 0.6, 0.6, 0.7])
-    interval, kappa = (accuracy, accuracy - 0.1, accuracy + 0.1), np.where(n == 10, np.nan, 0.9)
-    check_figure(lambda: figures.settling(n, interval, kappa))
