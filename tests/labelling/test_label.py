@@ -621,7 +621,7 @@ def test_where_widgets_are_not_shown_a_sentence_says_what_to_do(ledger):
 
 
 def work_of_a_key(images, file, digests):
-    """Lines of Python and hundreds of SQLite's steps that one answer takes where these have one already."""
+    """Lines of Python and hundreds of SQLite's steps of an answer and its undoing, where these have one."""
     with Ledger(file, images.classes) as ledger:
         ledger.import_labels(write_table(file, digests))
         labeler, work = Labeler(ledger, "ann"), [0, 0]
@@ -640,6 +640,7 @@ def work_of_a_key(images, file, digests):
         ledger._record._db.set_progress_handler(lambda: count(1), 100)
         sys.settrace(trace)
         tab.label(image, 1)
+        tab.do("undo")
         sys.settrace(None)
         return np.array(work)
 
