@@ -13,7 +13,7 @@ import pytest
 
 from alhelpers import ActiveLearner, Dataset
 from alhelpers.evidence import Converged
-from alhelpers.labelling.events import AlreadyAnswered, LedgerError, Look
+from alhelpers.labelling.events import LedgerError, Look
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, OracleError
@@ -450,12 +450,6 @@ def test_error_rates_and_unknown_labels_are_refused(images, ledger):
     unknown = load_images(images.x, classes=images.classes)
     with pytest.raises(ValueError, match="cannot answer for 'image 0', whose label is not known"):
         SimulatedPerson(ledger).label(unknown)
-
-
-def test_nothing_is_answered_twice_even_if_it_is_tried(images, ledger):
-    ledger.record(Look("ann"), images.digests[0], "label", "0")
-    with pytest.raises(AlreadyAnswered):
-        ledger.record(Look("ben"), images.digests[0], "label", "1")
 
 
 def test_undo_takes_back_what_this_tab_did_in_this_loop_and_names_it(images, ledger):
