@@ -217,16 +217,6 @@ def test_a_failed_build_leaves_the_earlier_site_alone(clone, tmp_path):
     assert [*out.parent.iterdir(), *out.iterdir()] == [out, out / ".made-by-alhelpers"]
 
 
-def test_a_folder_that_is_no_site_is_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
-    for name in ("index.html", "searchindex.js"):  # a site, but not one of ours
-        (tmp_path / name).touch()
-    outcome = build(ROOT, tmp_path)
-    assert outcome.returncode != 0
-    assert str(tmp_path) in outcome.stderr
-    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "mine"
-
-
 class Quiet(http.server.SimpleHTTPRequestHandler):
     def log_message(self, *_):
         pass
