@@ -226,8 +226,8 @@ def test_what_a_browser_kept_counts_only_if_it_makes_sense(change):
 
 @needs_node
 def test_dividing_by_n_ends_elsewhere():
-    x, y = load_mnist(), None
-    parts = (x.x_pool, x.x_test, x.y_pool, x.y_test)
+    data = load_mnist()
+    parts = (data.x_pool, data.x_test, data.y_pool, data.y_test)
     images = b"".join(part.astype("u1").tobytes() for part in parts)
     code = (
         'import { readFileSync } from "node:fs";'
@@ -242,7 +242,7 @@ def test_dividing_by_n_ends_elsewhere():
     done = subprocess.run(
         ["node", "--input-type=module", "-e", code], input=images, capture_output=True, check=True
     )
-    assert done.stdout.decode().split() == ["40", "0.855"], y
+    assert done.stdout.decode().split() == ["40", "0.855"]
 
 
 # ---- The story, in a browser
