@@ -87,8 +87,8 @@ class LedgerReader:
             open_ones = [image for image, (a, b) in pairs.items() if a != b and not answers.correction(image)]
         return {image: pairs[image] for image in open_ones}
 
-    def seconds_per_label(self, who: str | None = None) -> float:
-        """Median time of the labels that stand, by one person or all, pauses left out; see PAUSE.
+    def seconds_per_label(self, who: str) -> float:
+        """Median time of a person's labels that stand, pauses left out; see PAUSE.
 
         NaN if fewer than three times are known: a pause before the first would count as a pace.
         """

@@ -41,7 +41,7 @@ def use(file):
     """Everything that reads what the file holds."""
     with Ledger(file, CLASSES, [A]) as ledger:
         ledger.claim(Look("bob", [A, B, C], "other tab"))
-        ledger.counts(), ledger.minutes(), ledger.seconds_per_label(), ledger.labels_of("ann")
+        ledger.counts(), ledger.minutes(), ledger.seconds_per_label("ann"), ledger.labels_of("ann")
         ledger.export_history(file.parent / "history.csv")
 
 
