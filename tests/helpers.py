@@ -1,7 +1,9 @@
-"""Small notebooks, waiting for what another process does, and programs that are in no package."""
+"""Small notebooks and wheels, waiting for what another process does, and programs that are in no package."""
 
+import hashlib
 import importlib.util
 import time
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
@@ -19,6 +21,17 @@ def write_notebook(path: Path, *cells: str, parameters: str | None = None, metad
     cells = [*begin, *map(new_code_cell, cells)]
     nbformat.write(new_notebook(cells=cells, metadata=metadata), path)
     return path
+
+
+def write_wheel(folder: Path, name: str, tags: str = "py3-none-any", marker: str = "") -> str:
+    """A wheel that holds one empty module; its line for a lock."""
+    info, file = f"{name}-1.dist-info", folder / f"{name}-1-{tags}.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tags}\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return f"{name}==1{marker} \\\n    --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
