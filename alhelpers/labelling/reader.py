@@ -127,11 +127,11 @@ class LedgerReader:
         away again. Raises LedgerError if there is a file with that name, unless it is, byte for byte, an
         earlier export of this ledger.
         """
-        self._export(Path(path), ANSWER, self.standing(), names)
+        export_events(Path(path), ANSWER, self.standing(), names, self._record)
 
     def export_history(self, path: str | Path, names: "Images | Mapping[str, str] | None" = None) -> None:
         """Write the whole record: as `export`, with every event and the columns id, action and undoes."""
-        self._export(Path(path), EVENT, self.events(), names)
+        export_events(Path(path), EVENT, self.events(), names, self._record)
 
     def export_class_folders(self, folder: str | Path, images: "Images") -> str:
         """Copy the labelled ones of these images to a new folder, with a sub-folder for each class.
@@ -178,12 +178,3 @@ class LedgerReader:
                 f"no image has labels by both {one!r} and {other!r}; the ledger has answers by {people}"
             )
         return pairs
-
-    def _export(
-        self,
-        path: Path,
-        columns: tuple[str, ...],
-        events: list[Event],
-        names: "Images | Mapping[str, str] | None",
-    ) -> None:
-        export_events(path, columns, events, names, self._record)
