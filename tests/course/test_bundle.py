@@ -8,7 +8,7 @@ from helpers import write_wheel
 
 from alhelpers import cli
 from alhelpers.course import bundle
-from alhelpers.course.doctor import REPOSITORY
+from alhelpers.course.advice import REPOSITORY
 
 
 def git(folder, *arguments):
