@@ -23,14 +23,10 @@ PROJECTOR = {"width": 1280, "height": 720}
 slides_build = load(BUILD)
 
 
-def make_slides(out):
-    return subprocess.run([sys.executable, BUILD, out], capture_output=True, text=True, check=False)
-
-
 @pytest.fixture(scope="module")
 def slides(tmp_path_factory):
     out = tmp_path_factory.mktemp("made") / "slides"
-    outcome = make_slides(out)
+    outcome = subprocess.run([sys.executable, BUILD, out], capture_output=True, text=True, check=False)
     if outcome.returncode or outcome.stderr:
         pytest.fail(outcome.stderr, pytrace=False)
     assert list(out.parent.iterdir()) == [out], "something is left beside the slides"

@@ -87,16 +87,13 @@ def test_the_exercises_of_the_guide_exist_and_take_what_they_say():
         for name, minutes in re.findall(r"^## (\d\.\d) .*\((\d+) minutes\)", text, re.MULTILINE)
     }
     assert set(re.findall(r"exercise (\d\.\d)", GUIDE)) <= known.keys()
-    overview = dict(re.findall(r"^\| \[(\d\.\d)\].* \| (\d+) \|$", readme(), re.MULTILINE))
+    readme = (WORKSHOP / "README.md").read_text("utf-8")
+    overview = dict(re.findall(r"^\| \[(\d\.\d)\].* \| (\d+) \|$", readme, re.MULTILINE))
     assert {name: str(minutes) for name, minutes in known.items()} == overview
     for plan in PLANS:
         for _, minutes, what, _ in rows(plan):
             if named := re.match(r"exercise (\d\.\d)", what):
                 assert minutes == known[named[1]], what
-
-
-def readme():
-    return (WORKSHOP / "README.md").read_text("utf-8")
 
 
 def test_what_the_guide_names_is_there():
