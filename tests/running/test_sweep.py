@@ -60,6 +60,10 @@ write_notebook = functools.partial(helpers.write_notebook, parameters=PARAMETERS
 def _numpy(monkeypatch):
     """Each sweep here starts a fork server of its own, and TensorFlow's import would be most of its work."""
     monkeypatch.setenv("ALHELPERS_ENGINE", "numpy")
+    software = plan_module.software.software
+    software.cache_clear()  # it may be of another engine
+    yield
+    software.cache_clear()
 
 
 @pytest.fixture
