@@ -35,19 +35,9 @@ def numbers(notebook):
 
 
 def test_the_notebooks_are_in_the_article_s_order_and_the_evidence_follows():
-    assert [path.stem[3:] for path in NOTEBOOKS] == [
-        *(
-            "data",
-            "model",
-            "ground_truth",
-            "clustering",
-            "random_labeling",
-            "active_learning",
-            "auto_labeling",
-        ),
-        *("results", "how_sure_are_we", "which_query", "does_it_carry_over"),
-        *("label_it_yourself", "when_to_stop"),
-    ]
+    article = "data model ground_truth clustering random_labeling active_learning auto_labeling results"
+    beyond = "how_sure_are_we which_query does_it_carry_over label_it_yourself when_to_stop"
+    assert [path.stem[3:] for path in NOTEBOOKS] == [*article.split(), *beyond.split()]
 
 
 @each_notebook
