@@ -4,28 +4,23 @@ import signal
 
 import numpy as np
 import pytest
+from browsers import CHROMIUM, SWITCHES
 
 # A shell that starts the tests in the background has them ignore Ctrl-C, and all that they start as well: the
 # tests of Ctrl-C would wait for ever.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
-@pytest.fixture
-def check_figure():
-    """A function that checks what another draws: words, numbers, labels at the axes, the same each time."""
+@pytest.fixture(scope="module")
+def browser():
+    if CHROMIUM is None:
+        pytest.skip("no Chromium on this machine, so no page was looked at")
+    from playwright.sync_api import sync_playwright
 
-    def check(draw, labelled=True):
-        figure = draw()
-        data, metadata = figure._repr_mimebundle_()
-        assert data["text/plain"] == f"<Picture: {metadata['image/png']['alt']}>"
-        assert len(figure.alt) > 3
-        assert metadata["numbers"], "a figure that carries no numbers cannot be checked"
-        assert draw().png() == figure.png(), "the same arrays, the same bytes"
-        if labelled:
-            named = [axes for axes in figure.axes if axes.get_xlabel() or axes.get_ylabel()]
-            assert named, "no axis says what it shows"
-
-    return check
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
+        yield browser
+        browser.close()
 
 
 @pytest.fixture

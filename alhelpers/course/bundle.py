@@ -13,7 +13,8 @@ from typing import NamedTuple
 from packaging.markers import default_environment
 from packaging.requirements import Requirement
 
-from alhelpers.course.doctor import PYTHONS, REPOSITORY, read_lock
+from alhelpers.course.advice import REPOSITORY
+from alhelpers.course.machine import PYTHONS, read_lock
 from alhelpers.files import MARK, replacing
 
 START_HERE = "START-HERE.txt"

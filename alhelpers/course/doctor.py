@@ -10,10 +10,7 @@ import textwrap
 from collections.abc import Callable, Mapping
 
 from alhelpers.course import advice, kernel, machine
-from alhelpers.course.advice import REPOSITORY as REPOSITORY  # for those who ask the doctor
 from alhelpers.course.advice import Problem
-from alhelpers.course.machine import PYTHONS as PYTHONS
-from alhelpers.course.machine import read_lock as read_lock
 
 
 def examine() -> int:

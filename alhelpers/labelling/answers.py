@@ -143,10 +143,8 @@ class Answers:
         """Number of images by answer: every class in order, then None for those nobody can tell."""
         return {name: self._tally[name] for name in (*classes, None)}
 
-    def times(self, who: str | None) -> list[int]:
-        """Milliseconds that the labels that stand took, as far as known, in ascending order."""
-        if who is None:
-            return sorted(time for times in self._times.values() for time in times)
+    def times(self, who: str) -> list[int]:
+        """Milliseconds that somebody's labels that stand took, as far as known, in ascending order."""
         return self._times.get(who, [])
 
     def check_person(self, who: str) -> None:

@@ -4,7 +4,7 @@ import contextlib
 import os
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -214,16 +214,13 @@ def _number(text: str) -> int | None:
 
 def _names(names: "Images | Mapping[str, str] | None") -> dict[str, list[str]]:
     """Every name of each digest. Files with the same bytes share one."""
+    pairs = (
+        zip(names.digests, names.names, strict=True) if hasattr(names, "digests") else (names or {}).items()
+    )
     called: dict[str, list[str]] = {}
-    for digest, name in _pairs(names):
+    for digest, name in pairs:
         called.setdefault(digest, []).append(name)
     return called
-
-
-def _pairs(names: "Images | Mapping[str, str] | None") -> Iterator[tuple[str, str]]:
-    if hasattr(names, "digests"):
-        return zip(names.digests, names.names, strict=True)
-    return iter((names or {}).items())
 
 
 def _content(path: Path) -> bytes:

@@ -23,7 +23,7 @@ class Round(NamedTuple):
 
     n_labels and minutes: spent so far; accuracy: on the check set; changed and kappa: on the stop set, since
     the round before; next_gain: as in the function of that name; balanced: see `balanced_accuracy`; counts:
-    labels of each class, None if they are not known.
+    labels of each class.
     """
 
     round: int
@@ -34,7 +34,7 @@ class Round(NamedTuple):
     kappa: float
     next_gain: Interval
     balanced: Interval
-    counts: tuple[int, ...] | None
+    counts: tuple[int, ...]
 
 
 class Monitor:
@@ -43,38 +43,35 @@ class Monitor:
     Parameters
     ----------
     y_check : the labels of the check set, integers of shape (n,), as a person gave them
-    classes : names of the classes that the model tells apart; by default the numbers from 0 to the largest
+    classes : names of the classes that the model tells apart; further ones are called by their numbers
 
     `rows` holds a `Round` for each call of `add`. Raises MonitorError if the check set is empty.
     """
 
-    def __init__(self, y_check: np.ndarray, classes: Sequence[str] | None = None) -> None:
+    def __init__(self, y_check: np.ndarray, classes: Sequence[str]) -> None:
         self._y_check = np.array(y_check, int)
         if not (self._y_check >= 0).any():
             raise MonitorError(
                 "the check set has no label, so nothing can judge the model; undo an answer and label that "
                 "image, or set a larger n_check"
             )
-        self._classes = tuple(range(self._y_check.max() + 1) if classes is None else classes)
+        self._classes: tuple[str | int, ...] = tuple(classes)
         self._of_check = np.bincount(self._y_check[self._y_check >= 0], minlength=len(self._classes))
         self._answers: np.ndarray | None = None
         self.rows: list[Round] = []
 
-    def add(self, check: np.ndarray, stop: np.ndarray, labels: np.ndarray | int, minutes: float) -> str:
+    def add(self, check: np.ndarray, stop: np.ndarray, labels: np.ndarray, minutes: float) -> str:
         """Take the model's answers on check and stop set, and what was spent so far; return a line of text.
 
-        `labels` are those learned from, integers of shape (n,), or just their number.
+        `labels` are those learned from, integers of shape (n,).
 
         Raises ValueError if there is not one answer for each image, or fewer labels than the round before.
         """
         if len(check) != len(self._y_check):
             raise ValueError(f"{len(check)} answers for {len(self._y_check)} check images; give one for each")
-        labels, counts = np.asarray(labels), None
-        n_labels = len(labels) if labels.ndim else int(labels)
-        if labels.ndim:
-            counts = tuple(np.bincount(labels, minlength=len(self._classes)).tolist())
-            self._classes += tuple(range(len(self._classes), len(counts)))
-            self._of_check = np.pad(self._of_check, (0, len(counts) - len(self._of_check)))
+        n_labels, counts = len(labels), tuple(np.bincount(labels, minlength=len(self._classes)).tolist())
+        self._classes += tuple(range(len(self._classes), len(counts)))
+        self._of_check = np.pad(self._of_check, (0, len(counts) - len(self._of_check)))
         if self.rows and n_labels < self.rows[-1].n_labels:
             raise ValueError(f"n_labels is {n_labels} after {self.rows[-1].n_labels}; give the labels so far")
         before, stop = self._answers, np.array(stop)  # a copy: the caller may write into it
@@ -94,18 +91,17 @@ class Monitor:
         return self._line()
 
     @property
-    def doubts(self) -> list[str]:
+    def _doubts(self) -> list[str]:
         """What makes settled answers worth nothing: classes never seen, one answer to all, mere guesses."""
-        counts = self.rows[-1].counts if self.rows else None
-        doubts = []
-        if counts is not None and 0 in counts:
-            doubts.append(f"no label yet of {self._named(counts)}")
+        row, doubts = self.rows[-1], []
+        if 0 in row.counts:
+            doubts.append(f"no label yet of {self._named(row.counts)}")
         if 0 in self._of_check:
             doubts.append(f"no {self._named(self._of_check)} in the check set")
-        if self._answers is not None and len(self._classes) > 1 and len(set(self._answers.tolist())) == 1:
+        if len(self._classes) > 1 and len(set(self._answers.tolist())) == 1:
             doubts.append(f"the model says {self._classes[self._answers[0]]} to everything")
         n_told = np.count_nonzero(self._of_check)
-        if self.rows and self.rows[-1].balanced.estimate <= (1 / n_told if n_told > 1 else 0):
+        if row.balanced.estimate <= (1 / n_told if n_told > 1 else 0):
             doubts.append("right no more often than by guessing")
         return doubts
 
@@ -126,9 +122,7 @@ class Monitor:
 
     def _line(self) -> str:
         row = self.rows[-1]
-        line = f"{row.n_labels:,} labels"
-        if row.counts is not None:
-            line += f" ({_counts(self._classes, row.counts)})"
+        line = f"{row.n_labels:,} labels ({_counts(self._classes, row.counts)})"
         estimate, low, high = (f"{100 * part:.1f}" for part in row.accuracy)
         on = f"{self._of_check.sum():,} check images"
         line += f", {row.minutes:.1f} min: {estimate}% right ({low} to {high} on {on})"
@@ -141,7 +135,7 @@ class Monitor:
             batch = row.n_labels - self.rows[-2].n_labels
             line += f"; {100 * row.changed:.1f}% of answers changed, kappa {row.kappa:.3f}"
             line += f"; next {'ten' if batch == 10 else batch or 'batch'}: {_points(row.next_gain)}"
-        if doubts := self.doubts:
+        if doubts := self._doubts:
             line += f"; {'; '.join(doubts)}" + (", so nothing is settled" if self._is_still else "")
         elif self._is_still:
             line += f"; settled: mean kappa of {WINDOW} rounds at least {THRESHOLD:g}"

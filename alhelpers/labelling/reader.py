@@ -87,8 +87,8 @@ class LedgerReader:
             open_ones = [image for image, (a, b) in pairs.items() if a != b and not answers.correction(image)]
         return {image: pairs[image] for image in open_ones}
 
-    def seconds_per_label(self, who: str | None = None) -> float:
-        """Median time of the labels that stand, by one person or all, pauses left out; see PAUSE.
+    def seconds_per_label(self, who: str) -> float:
+        """Median time of a person's labels that stand, pauses left out; see PAUSE.
 
         NaN if fewer than three times are known: a pause before the first would count as a pace.
         """
@@ -127,11 +127,11 @@ class LedgerReader:
         away again. Raises LedgerError if there is a file with that name, unless it is, byte for byte, an
         earlier export of this ledger.
         """
-        self._export(Path(path), ANSWER, self.standing(), names)
+        export_events(Path(path), ANSWER, self.standing(), names, self._record)
 
     def export_history(self, path: str | Path, names: "Images | Mapping[str, str] | None" = None) -> None:
         """Write the whole record: as `export`, with every event and the columns id, action and undoes."""
-        self._export(Path(path), EVENT, self.events(), names)
+        export_events(Path(path), EVENT, self.events(), names, self._record)
 
     def export_class_folders(self, folder: str | Path, images: "Images") -> str:
         """Copy the labelled ones of these images to a new folder, with a sub-folder for each class.
@@ -178,12 +178,3 @@ class LedgerReader:
                 f"no image has labels by both {one!r} and {other!r}; the ledger has answers by {people}"
             )
         return pairs
-
-    def _export(
-        self,
-        path: Path,
-        columns: tuple[str, ...],
-        events: list[Event],
-        names: "Images | Mapping[str, str] | None",
-    ) -> None:
-        export_events(path, columns, events, names, self._record)

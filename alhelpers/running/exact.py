@@ -17,7 +17,7 @@ from alhelpers.data import Dataset, load_mnist, read_mnist
 from alhelpers.errors import UserError
 from alhelpers.files import atomic_write, replacing
 from alhelpers.learner import ActiveLearner, Fit, History
-from alhelpers.models import ENGINES, engine
+from alhelpers.models import ENGINES
 from alhelpers.running import one_line
 
 TIMEOUT = 3600
@@ -128,9 +128,9 @@ def write_fits(fits: Iterable[Fit], path: Path) -> None:
     atomic_write(path, text.getvalue().encode())
 
 
-def check_engine(notebooks: Path, out: Path, name: str | None = None) -> bool:
-    """Run the fits, say how many are equal and write NAME.csv; whether all are. None: the engine at work."""
-    expected, name = committed_fits(notebooks), name or engine()
+def check_engine(notebooks: Path, out: Path, name: str) -> bool:
+    """Run the fits, say how many are equal and write NAME.csv; whether all are."""
+    expected = committed_fits(notebooks)
     start = time.perf_counter()
     found = javascript_fits() if name == "javascript" else article_fits()
     seconds = time.perf_counter() - start

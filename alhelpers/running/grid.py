@@ -17,14 +17,7 @@ MOST_RUNS = 100_000
 """Of one sweep: so many are planned in six seconds and 0.1 GB."""
 _RANGE = re.compile(r"(-?\d+):(-?\d+)(?::(-?\d+))?")
 _FLOAT_RANGE = re.compile(r"-?[\d.e-]+(:-?[\d.e-]+){1,2}")
-WORDS = {
-    "None": None,
-    "null": None,
-    "True": True,
-    "true": True,
-    "False": False,
-    "false": False,
-}
+WORDS = {"None": None, "null": None, "True": True, "true": True, "False": False, "false": False}
 
 
 class SweepError(UserError):

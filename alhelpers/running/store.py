@@ -174,7 +174,10 @@ def write_tables(plan: Plan, store: Store) -> int:
     The fits are in results.csv and results.parquet, the runs with what they gave to `sweep_result` in
     runs.csv and runs.parquet. Returns how many runs are done and showed neither a fit nor a result.
     """
-    parameters = _column_types([planned.parameters for planned in plan.runs])
+    declared = plan.runs[0].parameters
+    parameters = {
+        name: _common({type(planned.parameters[name]) for planned in plan.runs}) for name in declared
+    }
     found: dict[str, set[type]] = {}
     for _, record in store.recorded(plan.runs):
         for name, value in record.get("result", {}).items():
@@ -233,11 +236,6 @@ def _table(store: Store, name: str, columns: dict[str, type]) -> Iterator[Callab
 
         yield add
         flush()
-
-
-def _column_types(rows: list[dict[str, Value]]) -> dict[str, type]:
-    """The type of each column of rows that have all columns."""
-    return {name: _common({type(row[name]) for row in rows}) for name in rows[0]}
 
 
 def _common(kinds: set[type]) -> type:

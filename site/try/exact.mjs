@@ -13,7 +13,7 @@ const rows = [...labels.keys()];
 const pool = new Images(pixels, labels, rows.slice(0, N_POOL));
 const test = new Images(pixels, labels, rows.slice(N_POOL));
 const lines = ["stage,n_labels,accuracy,steps"];
-for (const { stage, nLabels, accuracy, steps } of articleFits(pool, test, null, { divide: process.argv.includes("--divide") })) {
+for (const { stage, nLabels, accuracy, steps } of articleFits(pool, test)) {
   lines.push([stage, nLabels, accuracy, steps].join());
 }
 writeSync(1, `${lines.join("\n")}\n`);

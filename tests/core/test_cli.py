@@ -7,19 +7,12 @@ import time
 
 import nbformat
 import pytest
+from helpers import write_notebook as notebook
 
 from alhelpers import article, cli
 from alhelpers.files import MARK, replacing
 from alhelpers.learner import History
 from alhelpers.running import notebooks
-
-
-def notebook(path, *sources):
-    cells = [nbformat.v4.new_code_cell(source) for source in sources]
-    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
-    nbformat.write(nbformat.v4.new_notebook(cells=cells, metadata=metadata), path)
-    return path
-
 
 HISTORY = (
     "from IPython.display import display\n"

@@ -1,15 +1,14 @@
 """The offline bundle: complete, without a trace of where it was made, and installed from without an index."""
 
-import hashlib
 import subprocess
 import sys
-import zipfile
 
 import pytest
+from helpers import write_wheel
 
 from alhelpers import cli
 from alhelpers.course import bundle
-from alhelpers.course.doctor import REPOSITORY
+from alhelpers.course.advice import REPOSITORY
 
 
 def git(folder, *arguments):
@@ -20,31 +19,20 @@ def commit(folder):
     git(folder, "-c", "user.name=A", "-c", "user.email=a@example.org", "commit", "-aqm", "A message")
 
 
-def wheel(folder, name, tags):
-    """Write a wheel that holds one empty module; return its line for a lock."""
-    folder.mkdir(parents=True, exist_ok=True)
-    info = f"{name}-1.0.dist-info"
-    with zipfile.ZipFile(folder / f"{name}-1.0-{tags}.whl", "w") as file:
-        file.writestr(f"{name}.py", "")
-        file.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
-        file.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tags}\n")
-        file.writestr(f"{info}/RECORD", "")
-    digest = hashlib.sha256((folder / f"{name}-1.0-{tags}.whl").read_bytes()).hexdigest()
-    return f"{name}==1.0{{marker}} \\\n    --hash=sha256:{digest}\n"
-
-
 @pytest.fixture
 def repository(tmp_path, monkeypatch):
     """A clone with a lock of two wheels, one for every machine and one for Windows only, and those wheels."""
     monkeypatch.setenv("PIP_NO_INDEX", "1")
     folder = tmp_path / "the teacher's clone"
-    folder.mkdir()
+    wheels = folder / "wheels"
+    wheels.mkdir(parents=True)
     lines = (
-        wheel(folder / "wheels", "everywhere", "py3-none-any").format(marker=""),
-        wheel(folder / "wheels", "windows", "cp312-cp312-win_amd64").format(
-            marker=" ; sys_platform == 'win32' and python_full_version == '3.12.*'"
+        write_wheel(wheels, "everywhere"),
+        write_wheel(
+            wheels, "windows", "cp312-cp312-win_amd64",
+            marker=" ; sys_platform == 'win32' and python_full_version == '3.12.*'",
         ),
-    )
+    )  # fmt: skip
     (folder / "requirements.lock").write_text("# a comment\n" + "".join(lines))
     (folder / ".gitignore").write_text("/wheels/\n/START-HERE.txt\n/.made-by-alhelpers\n/try.html\n")
     git(folder, "init", "-q")
@@ -58,7 +46,8 @@ def earlier(repository, tmp_path):
     """A bundle that is there already."""
     folder = tmp_path / "build" / "bundle"
     git(tmp_path, "clone", "-q", str(repository), str(folder))
-    wheel(folder / "wheels", "everywhere", "py3-none-any")
+    (folder / "wheels").mkdir()
+    write_wheel(folder / "wheels", "everywhere")
     (folder / bundle.START_HERE).write_text("the last one")
     (folder / bundle.MARK).touch()
     return folder

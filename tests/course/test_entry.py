@@ -1,6 +1,5 @@
 """tutorial.py makes the environment whole and touches nothing but its own; the Makefile calls it."""
 
-import hashlib
 import json
 import os
 import re
@@ -8,16 +7,15 @@ import shutil
 import subprocess
 import sys
 import time
-import zipfile
 from pathlib import Path
 
 import pytest
+from helpers import write_wheel
 
+import tutorial
 from alhelpers import models
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(ROOT))
-import tutorial  # noqa: E402
 
 # Installs the package in place without asking for anything, as flit does for the real one.
 BACKEND = """
@@ -39,24 +37,15 @@ PYPROJECT = '[build-system]\nrequires = []\nbuild-backend = "backend"\nbackend-p
 PACKAGE = "import os, sys\nprint('ran', *sys.argv[1:], 'by', os.environ.get('ALHELPERS_ENGINE'))\n"
 
 
-def wheel(folder, name, version="1"):
-    """Write a wheel that holds one empty module; return its line for a lock."""
-    info, file = f"{name}-{version}.dist-info", folder / f"{name}-{version}-py3-none-any.whl"
-    with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(f"{name}.py", "")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
-        archive.writestr(f"{info}/WHEEL", "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n")
-        archive.writestr(f"{info}/RECORD", "")
-    return f"{name}=={version} --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
-
-
 @pytest.fixture
 def repository(tmp_path):
     """A repository of three packages, one for each part, whose wheels lie beside it, as in a bundle."""
     folder = tmp_path / "a clone"
     (folder / "wheels").mkdir(parents=True)
     shutil.copy(ROOT / "tutorial.py", folder)
-    reading, tensorflow, developing = (wheel(folder / "wheels", name) for name in ("read", "flow", "ruff"))
+    reading, tensorflow, developing = (
+        write_wheel(folder / "wheels", name) for name in ("read", "flow", "ruff")
+    )
     (folder / "requirements.lock").write_text(f"{reading}{tutorial.HEADING}\n{tensorflow}")
     (folder / "requirements-dev.lock").write_text(f"-r requirements.lock\n{developing}")
     (folder / "pyproject.toml").write_text(PYPROJECT)

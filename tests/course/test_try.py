@@ -1,7 +1,6 @@
 """The page that needs no installation: exact, whole in one file, and usable by mouse, keys and touch."""
 
 import csv
-import importlib.util
 import json
 import re
 import shutil
@@ -11,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from browsers import serious
 from bs4 import BeautifulSoup
 from firefox import FIREFOX, Firefox
-from playwright.sync_api import expect, sync_playwright
+from helpers import load
+from playwright.sync_api import expect
 
 from alhelpers.data import load_mnist
 from alhelpers.labelling.images import load_images
@@ -24,15 +25,7 @@ from alhelpers.running.exact import committed_fits
 
 ROOT = Path(__file__).resolve().parents[2]
 TRY = ROOT / "site" / "try"
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-SWITCHES = [
-    "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync", "--no-first-run",
-]  # fmt: skip
 expect.set_options(timeout=60_000)  # how long a training takes hangs on the machine
-needs_chromium = pytest.mark.skipif(
-    CHROMIUM is None, reason="no Chromium on this machine, so nothing was clicked"
-)
 needs_firefox = pytest.mark.skipif(
     FIREFOX is None, reason="no Firefox on this machine, so it was not tried there"
 )
@@ -48,14 +41,6 @@ def file(tmp_path_factory):
     assert done.returncode == 0, done.stderr
     assert list(out.parent.iterdir()) == [out]
     return out
-
-
-@pytest.fixture(scope="module")
-def browser():
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=SWITCHES)
-        yield browser
-        browser.close()
 
 
 @pytest.fixture
@@ -83,14 +68,6 @@ def opened(browser, file):
     for context in contexts:
         context.close()
     assert not trouble, "\n".join(trouble)
-
-
-def build_module():
-    """site/try/build.py as a module."""
-    spec = importlib.util.spec_from_file_location("try_build", TRY / "build.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def ready(page):
@@ -134,7 +111,7 @@ def test_texts_are_in_one_file_and_all_are_used():
 
 
 def test_a_page_that_would_be_too_large_is_not_written(tmp_path, monkeypatch):
-    build = build_module()
+    build = load(TRY / "build.py")
     monkeypatch.setattr(build, "page", lambda home: "x" * 2_000_001)
     with pytest.raises(ValueError, match="2,000,001 bytes; 2,000,000 are allowed"):
         build.build(tmp_path / "try.html")
@@ -142,7 +119,7 @@ def test_a_page_that_would_be_too_large_is_not_written(tmp_path, monkeypatch):
 
 
 def test_what_the_first_model_can_read_is_counted_on_images_that_did_not_stop_it(file):
-    build = build_module()
+    build = load(TRY / "build.py")
     _, _, x_test, y_test = build.images()
     learner = ActiveLearner(load_mnist(), model=SoftmaxRegression)
     learner.label_manually(100)
@@ -214,7 +191,7 @@ def test_a_draw_is_the_same_for_the_same_seed_and_its_judges_stop_nothing():
 
 @needs_node
 def test_the_draw_that_the_page_begins_with_flatters_choosing_as_its_text_admits():
-    x, y, x_test, y_test = build_module().images()
+    x, y, x_test, y_test = load(TRY / "build.py").images()
     images = b"".join(part.astype("u1").tobytes() for part in (x, x_test, y, y_test))
     code = (
         'import { readFileSync } from "node:fs";'
@@ -249,8 +226,8 @@ def test_what_a_browser_kept_counts_only_if_it_makes_sense(change):
 
 @needs_node
 def test_dividing_by_n_ends_elsewhere():
-    x, y = load_mnist(), None
-    parts = (x.x_pool, x.x_test, x.y_pool, x.y_test)
+    data = load_mnist()
+    parts = (data.x_pool, data.x_test, data.y_pool, data.y_test)
     images = b"".join(part.astype("u1").tobytes() for part in parts)
     code = (
         'import { readFileSync } from "node:fs";'
@@ -265,13 +242,12 @@ def test_dividing_by_n_ends_elsewhere():
     done = subprocess.run(
         ["node", "--input-type=module", "-e", code], input=images, capture_output=True, check=True
     )
-    assert done.stdout.decode().split() == ["40", "0.855"], y
+    assert done.stdout.decode().split() == ["40", "0.855"]
 
 
 # ---- The story, in a browser
 
 
-@needs_chromium
 def test_the_story_by_mouse(opened):
     page = ready(opened(viewport={"width": 1280, "height": 900}))
     page.locator("#six button").nth(2).click()
@@ -330,7 +306,6 @@ AT_ONCE = """(fits) => {
 }"""
 
 
-@needs_chromium
 def test_the_article_s_rows_are_ticked_off_and_both_judges_speak(opened):
     page = ready(opened("#judge=others"))
     ticked, rows = page.locator("#rows .ok"), page.locator("#rows tbody tr")
@@ -362,7 +337,6 @@ def test_the_article_s_rows_are_ticked_off_and_both_judges_speak(opened):
     assert ticked.count() == 6
 
 
-@needs_chromium
 def test_long_jobs_can_be_stopped_and_begun_anew(opened):
     page = ready(opened())
     page.locator("#run-article").click()
@@ -387,7 +361,6 @@ def press_until(page, key, locator, most=80):
     raise AssertionError(f"{locator} does not take the focus")
 
 
-@needs_chromium
 def test_the_story_by_keys_alone(opened):
     page = ready(opened())
     press_until(page, "Tab", page.locator("#six button").first)
@@ -418,7 +391,6 @@ def test_the_story_by_keys_alone(opened):
     expect(page.locator("#deal-said")).to_contain_text("One race")
 
 
-@needs_chromium
 def test_digits_typed_elsewhere_answer_nothing(opened):
     page = ready(opened())
     page.locator("#start").click()
@@ -426,7 +398,6 @@ def test_digits_typed_elsewhere_answer_nothing(opened):
     expect(page.locator("#question")).to_contain_text("0 of 50")
 
 
-@needs_chromium
 def test_the_story_by_touch_on_a_phone(opened):
     phone = {"viewport": {"width": 360, "height": 740}, "has_touch": True, "is_mobile": True}
     page = ready(opened(**phone, reduced_motion="reduce"))  # or the page would still be scrolling by itself
@@ -464,7 +435,6 @@ def test_the_story_by_touch_on_a_phone(opened):
     expect(page.locator("#deal-said")).to_contain_text("Picking by eye cannot be repeated")
 
 
-@needs_chromium
 def test_forty_labels_reach_a_ledger_exactly(opened, tmp_path):
     page = ready(opened("#seed=5&query=margin"))
     page.locator("#name").fill('Ada "A", Lovelace')
@@ -502,7 +472,6 @@ def test_forty_labels_reach_a_ledger_exactly(opened, tmp_path):
     assert all(pool.y_pool[number] == label for number, label in by_key.items())
 
 
-@needs_chromium
 def test_a_hostile_address_is_text_and_the_rest_of_it_is_used(opened):
     page = ready(opened("#seed=-1&query=<img src=x onerror=alert(1)>&batch=5"))
     expect(page.locator("#notice")).to_contain_text("query=<img src=x onerror=alert(1)>")
@@ -511,7 +480,6 @@ def test_a_hostile_address_is_text_and_the_rest_of_it_is_used(opened):
     assert page.locator("#seed").input_value() == "3"
 
 
-@needs_chromium
 def test_the_address_leads_others_to_the_same_race(opened):
     page = ready(opened())
     page.locator("#query").select_option("entropy")
@@ -526,7 +494,6 @@ def test_the_address_leads_others_to_the_same_race(opened):
     assert other.locator("#asked canvas").evaluate("one => one.toDataURL()") == first
 
 
-@needs_chromium
 def test_nothing_is_kept_unless_asked_for_and_what_is_kept_survives_other_tabs_and_a_reload(opened, file):
     page = ready(opened())
     context = page.context
@@ -560,7 +527,6 @@ FORBIDDEN = "Object.defineProperty(window, 'localStorage', { get() { throw new D
 FULL = "Storage.prototype.setItem = () => { throw new DOMException('full', 'QuotaExceededError'); };"
 
 
-@needs_chromium
 @pytest.mark.parametrize("script", [FORBIDDEN, FULL], ids=["forbidden", "full"])
 def test_where_nothing_can_be_kept_a_sentence_says_so_and_the_page_goes_on(opened, script):
     page = ready(opened(script=script))
@@ -571,7 +537,6 @@ def test_where_nothing_can_be_kept_a_sentence_says_so_and_the_page_goes_on(opene
     expect(page.locator("#learned")).to_contain_text("20 labels")
 
 
-@needs_chromium
 def test_starting_over_asks_first(opened):
     page = ready(opened())
     fill(page, 1)
@@ -586,7 +551,6 @@ def test_starting_over_asks_first(opened):
     expect(page.locator("#csv")).to_be_disabled()
 
 
-@needs_chromium
 def test_an_old_browser_gets_a_sentence_and_the_text(opened):
     page = opened(script="delete window.DecompressionStream;")
     expect(page.locator("#notice")).to_contain_text("lacks something")
@@ -601,7 +565,6 @@ SMALL = """() => [...document.querySelectorAll("button, select, summary, input, 
     .map(([, one]) => one.outerHTML.slice(0, 100))"""
 
 
-@needs_chromium
 @pytest.mark.parametrize("width", [1280, 360])
 def test_axe_finds_nothing_serious_targets_are_large_and_nothing_scrolls_sideways(opened, width):
     page = ready(opened(viewport={"width": width, "height": 900}, script=Axe().axe_script))
@@ -615,12 +578,7 @@ def test_axe_finds_nothing_serious_targets_are_large_and_nothing_scrolls_sideway
         for scheme, asked in schemes.items():
             page.emulate_media(color_scheme=scheme)
             found = page.evaluate("(options) => axe.run('html', options)", asked)
-            trouble.extend(
-                f"{where}, {scheme}: {one['id']} in {node['html'][:200]}"
-                for one in found["violations"]
-                if one["impact"] in ("serious", "critical")
-                for node in one["nodes"]
-            )
+            trouble.extend(f"{where}, {scheme}: {one}" for one in serious(found))
         trouble.extend(f"{where}: small target {one}" for one in page.evaluate(SMALL))
         extra = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         if extra > 0:

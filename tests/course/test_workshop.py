@@ -1,6 +1,5 @@
 """Exercises are made from their solutions, solutions run, and checks say what is missing or wrong."""
 
-import importlib.util
 import inspect
 import re
 import traceback
@@ -10,19 +9,13 @@ import nbformat
 import numpy as np
 import pytest
 from answers import RIGHT, WRONG
+from helpers import load
 
 from alhelpers.course import checks
 from alhelpers.course.exercises import results
 from alhelpers.running import notebooks as run
 
 WORKSHOP = run.REPOSITORY / "workshop"
-
-
-def load(path):
-    spec = importlib.util.spec_from_file_location(path.stem, path)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 make = load(WORKSHOP / "make.py")

@@ -7,23 +7,11 @@ from alhelpers.evidence import figures
 from alhelpers.intervals import Interval
 
 
-def test_each_is_a_picture_with_words_and_numbers(check_figure):
-    accuracy = np.array([0.3, 0.5, 0.6, 0.6, 0.7])
-    check_figure(lambda: figures.dots({"a": accuracy, "b": accuracy[:1]}, {"a": 0.65}, "accuracy", "Dots"))
-    check_figure(lambda: figures.intervals({"a": (0.01, -0.02, 0.04)}, "gain (points)", "One interval"))
-    gains = {"a": {"margin": Interval(0.02, 0.01, 0.03)}}
-    check_figure(lambda: figures.verdicts(gains, "A table"), labelled=False)  # its rows and columns are named
-
-
-def test_a_boundary_is_drawn_before_and_after_each_label(check_figure):
+def test_a_boundary_is_drawn_before_and_after_each_label():
     points, line = np.linspace(0, 1, 12).reshape(6, 2), (np.array([[1.0, -1], [0.5, 1]]), np.array([0.1, 0]))
     after = {"near": ([0, 1, 4], *line), "far": ([0, 1, 5], *line)}
-
-    def drawn():
-        return figures.boundaries(points, np.arange(6) % 2, ([0, 1], *line), after)
-
-    check_figure(drawn)
-    assert [axes.get_title() for axes in drawn().axes] == ["near", "far"]
+    drawn = figures.boundaries(points, np.arange(6) % 2, ([0, 1], *line), after)
+    assert [axes.get_title() for axes in drawn.axes] == ["near", "far"]
 
 
 def test_intervals_are_drawn_as_given():

@@ -3,11 +3,11 @@
 import os
 import subprocess
 import sys
-import time
-from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
+from helpers import wait_for
 from scipy.optimize import minimize
 
 from alhelpers.data import Dataset, load_mnist, scale
@@ -284,27 +284,19 @@ def test_a_function_in_no_file_is_refused_and_a_killed_parent_leaves_no_workers_
     assert "cannot import the function 'f', for it stands in no file; put it into a .py file" in asked.stderr
 
     if sys.platform != "linux":
-        pytest.skip("looks for processes where Linux lists them")
+        pytest.skip("tried on Linux alone")
     code = "import time; from alhelpers.evidence.processes import in_processes; "
     code += "list(in_processes(time.sleep, [600, 600], 2))"
     parent = subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.DEVNULL)
-    until(lambda: len(children(parent.pid)) >= 2)
-    workers = children(parent.pid)
+    workers = wait_for(lambda: len(found := workers_of(parent.pid)) >= 2 and found)
     parent.kill()
     parent.wait()
-    until(lambda: not any(Path(f"/proc/{pid}").exists() for pid in workers))
+    wait_for(lambda: not any(worker.is_running() for worker in workers))
 
 
-def until(condition):
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, "waited for half a minute"
-        time.sleep(0.1)
-
-
-def children(pid):
-    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
-    return [child for child in listed if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+def workers_of(pid):
+    started = psutil.Process(pid).children()
+    return [child for child in started if "spawn_main" in " ".join(child.cmdline())]
 
 
 def test_replicates_need_no_tensorflow():

@@ -154,21 +154,6 @@ def test_an_earlier_export_is_known_after_a_class_got_another_name(tmp_path):
         ledger.export(path)
 
 
-def test_an_earlier_parquet_export_is_known_too(tmp_path):
-    pytest.importorskip("pyarrow")
-    path = tmp_path / "labels.parquet"
-    with (
-        Ledger(tmp_path / "labels.db", ["cat", "dog"]) as ledger,
-        Ledger(tmp_path / "b.db", ["cat", "dog"]) as b,
-    ):
-        for k, image in enumerate(IMAGES):
-            ledger.record(Look("ann"), image, LABEL, "cat", milliseconds=k)
-            ledger.export(path)
-        b.record(Look("ann"), A, LABEL, "dog")
-        with pytest.raises(LedgerError, match="is there already"):
-            b.export(path)
-
-
 def test_the_model_s_labels_replace_no_file_that_differs(tmp_path, images):
     path, few = tmp_path / "by the model.csv", images.take([0, 7])
     proba = np.array([[0.1, 0.9], [0.75, 0.25]])

@@ -236,7 +236,7 @@ def test_an_image_is_given_to_a_viewer_with_a_name(ledger):
 
 
 def test_time_spent_counts_what_was_undone_and_pauses_as_half_a_minute(ledger):
-    assert np.isnan(ledger.seconds_per_label())
+    assert np.isnan(ledger.seconds_per_label("ann"))
     assert ledger.minutes() == 0
     times = {A: 2000, B: 4000, C: 3_600_000, D: None, IMAGES[4]: 0}
     for image, milliseconds in times.items():
@@ -244,7 +244,7 @@ def test_time_spent_counts_what_was_undone_and_pauses_as_half_a_minute(ledger):
     ledger.record(Look("bob"), IMAGES[5], SKIP, milliseconds=6000)
     ledger.record(Look("ann"), IMAGES[6], LABEL, "dog", milliseconds=12_000)
     ledger.undo(Look("ann"))
-    assert ledger.seconds_per_label() == 3.0
+    assert ledger.seconds_per_label("ann") == 3.0
     assert np.isnan(ledger.seconds_per_label("bob"))
     assert ledger.minutes() == pytest.approx((2 + 4 + 30 + 6 + 12) / 60)
     assert ledger.minutes("bob") == pytest.approx(0.1)

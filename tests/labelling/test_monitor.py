@@ -10,7 +10,6 @@ from alhelpers.agreement import agreement
 from alhelpers.errors import UserError
 from alhelpers.evidence import Converged
 from alhelpers.intervals import proportion
-from alhelpers.labelling import figures
 from alhelpers.labelling.images import load_images
 from alhelpers.labelling.monitor import Monitor, balanced_accuracy
 from alhelpers.queries import margin
@@ -21,34 +20,38 @@ def answers(n, wrong):
     return np.where(np.arange(n) < wrong, 1, 0)
 
 
+def labels(n):
+    return np.zeros(n, int)
+
+
 def test_a_monitor_says_after_each_round_what_is_known():
-    monitor = Monitor(np.zeros(100, int))
+    monitor = Monitor(np.zeros(100, int), ["cat"])
     stop = np.arange(1000) % 10
-    assert monitor.add(answers(100, 20), stop, 110, 3.6) == (
-        "110 labels, 3.6 min: 80.0% right (71.1 to 86.7 on 100 check images)"
+    assert monitor.add(answers(100, 20), stop, labels(110), 3.6) == (
+        "110 labels (cat: 110), 3.6 min: 80.0% right (71.1 to 86.7 on 100 check images)"
     )
     moved = stop.copy()
     moved[:31] = (moved[:31] + 1) % 10
-    line = monitor.add(answers(100, 16), moved, 120, 4.0)
+    line = monitor.add(answers(100, 16), moved, labels(120), 4.0)
     share = 32 / 1002
     kappa = agreement(stop, moved).kappa.estimate
     assert line == (
-        "120 labels, 4.0 min: 84.0% right (75.6 to 89.9 on 100 check images); "
+        "120 labels (cat: 120), 4.0 min: 84.0% right (75.6 to 89.9 on 100 check images); "
         f"3.1% of answers changed, kappa {kappa:.3f}; next ten: +0.3 points (-0.6 to +1.3)"
     )
     gain = pytest.approx((0.1 * share, -0.2 * share, 0.4 * share))
     assert monitor.rows[1][:7] == (2, 120, 4.0, proportion(84, 100), 0.031, kappa, gain)
     assert np.isnan([monitor.rows[0].changed, monitor.rows[0].kappa, *monitor.rows[0].next_gain]).all()
-    line = monitor.add(answers(100, 16), moved, 145, 5.0)  # another batch size, and nothing changed
+    line = monitor.add(answers(100, 16), moved, labels(145), 5.0)  # another batch size, and nothing changed
     assert line.endswith("; 0.0% of answers changed, kappa 1.000; next 25: +0.01 points (-0.02 to +0.04)")
 
 
 def test_a_monitor_says_when_the_answers_have_settled_and_when_no_longer():
-    monitor = Monitor(np.zeros(50, int))
+    monitor = Monitor(np.zeros(50, int), ["cat"])
     stop = np.arange(1000) % 10
     rolled = np.roll(stop, 1)
     said = [
-        "settled" in monitor.add(np.zeros(50), now, 10 * (i + 1), i)
+        "settled" in monitor.add(np.zeros(50), now, labels(10 * (i + 1)), i)
         for i, now in enumerate((stop, rolled, rolled, rolled, rolled, stop))
     ]
     assert said == [False, False, False, False, True, False]
@@ -56,27 +59,27 @@ def test_a_monitor_says_when_the_answers_have_settled_and_when_no_longer():
 
 def test_a_monitor_keeps_what_it_was_given():
     truth, stop = np.zeros(20, int), np.zeros(200, int)
-    monitor = Monitor(truth)
-    monitor.add(np.zeros(20), stop, 10, 0)
+    monitor = Monitor(truth, ["cat"])
+    monitor.add(np.zeros(20), stop, labels(10), 0)
     truth[:], stop[:] = 1, 1  # arrays that are written into afterwards
-    monitor.add(np.zeros(20), stop, 20, 1)
+    monitor.add(np.zeros(20), stop, labels(20), 1)
     assert monitor.rows[1].accuracy.estimate == 1
     assert monitor.rows[1].changed == 1
 
 
 def test_a_monitor_refuses_what_does_not_fit_and_stays_as_it_was():
     with pytest.raises(ValueError, match=r"the check set has no label, .* undo an answer"):
-        Monitor([])
-    monitor = Monitor(np.zeros(20, int))
-    monitor.add(np.zeros(20), np.zeros(200, int), 10, 0.5)
+        Monitor([], ["cat"])
+    monitor = Monitor(np.zeros(20, int), ["cat"])
+    monitor.add(np.zeros(20), np.zeros(200, int), labels(10), 0.5)
     with pytest.raises(ValueError, match="19 answers for 20 check images; give one for each"):
-        monitor.add(np.zeros(19), np.zeros(200, int), 20, 1)
+        monitor.add(np.zeros(19), np.zeros(200, int), labels(20), 1)
     with pytest.raises(ValueError, match="n_labels is 9 after 10; give the labels so far"):
-        monitor.add(np.zeros(20), np.zeros(200, int), 9, 1)
+        monitor.add(np.zeros(20), np.zeros(200, int), labels(9), 1)
     with pytest.raises(ValueError, match="200 answers before and 100 after"):
-        monitor.add(np.zeros(20), np.zeros(100, int), 20, 1)
+        monitor.add(np.zeros(20), np.zeros(100, int), labels(20), 1)
     assert len(monitor.rows) == 1
-    monitor.add(np.zeros(20), np.ones(200, int), 20, 1)
+    monitor.add(np.zeros(20), np.ones(200, int), labels(20), 1)
     assert monitor.rows[1].changed == 1
 
 
@@ -122,7 +125,7 @@ def test_nothing_is_settled_by_classes_that_nobody_has_seen_or_by_guesses(
     assert lines[-1].endswith(", so nothing is settled")
     certain = Monitor([0, 1], ["cat", "dog"])
     assert "settled: " in rounds_of(certain, 8, [0, 1])[-1]
-    unnamed = rounds_of(Monitor([0, 0]), 8, [0, 1])
+    unnamed = rounds_of(Monitor([0, 0], ["cat"]), 8, [0, 1])
     assert unnamed[-1].endswith("; no 1 in the check set, so nothing is settled")
 
 
@@ -149,16 +152,16 @@ def test_balanced_accuracy_is_the_mean_over_classes_and_its_interval_covers_the_
 
 @pytest.mark.parametrize("n_stop", [100, 1000, 10_000, 100_000])
 def test_an_interval_of_a_gain_never_looks_like_nothing(n_stop):
-    monitor = Monitor([0, 1])
+    monitor = Monitor([0, 1], ["cat", "dog"])
     for n in (10, 20):
-        line = monitor.add([0, 1], np.arange(n_stop) % 2, n, 0)
+        line = monitor.add([0, 1], np.arange(n_stop) % 2, np.arange(n) % 2, 0)
     low, high = line.rpartition("(")[2].rstrip(")").split(" to ")
     assert float(low) < 0 < float(high)
 
 
 def test_a_check_set_that_nobody_could_tell_is_one_sentence():
     with pytest.raises(UserError, match="the check set has no label, so nothing can judge") as error:
-        Monitor(np.full(5, -1))
+        Monitor(np.full(5, -1), ["cat"])
     assert "\n" not in str(error.value)
     told = Monitor([-1, 0, 1], ["cat", "dog"])
     assert "50.0% right (9.5 to 90.5 on 2 check images)" in told.add([0, 0, 0], [0, 1], [0, 1], 0)
@@ -187,9 +190,3 @@ def test_of_a_pool_with_one_image_in_a_hundred_of_a_class_nothing_is_claimed_tha
         assert ("no label yet of 1" in line) == (few == 0)
         assert "settled: " not in line
         assert "+0.0 to +0.0" not in line
-
-
-def test_the_figure_of_settling_is_a_picture_with_words_and_numbers(check_figure):
-    n, accuracy = np.arange(10, 60, 10), np.array([0.3, 0.5, 0.6, 0.6, 0.7])
-    interval, kappa = (accuracy, accuracy - 0.1, accuracy + 0.1), np.where(n == 10, np.nan, 0.9)
-    check_figure(lambda: figures.settling(n, interval, kappa))

@@ -61,7 +61,7 @@ def test_another_arithmetic_is_seen_and_its_first_difference_named(
     # The first rounds are enough to see it, and quicker.
     monkeypatch.setattr(exact, "article_fits", lambda: exact.active_learner(40, load_mnist()).history)
     monkeypatch.setattr(exact, "committed_fits", lambda folder: committed[2:42])
-    assert not exact.check_engine(tmp_path, tmp_path)
+    assert not exact.check_engine(tmp_path, tmp_path, "numpy")
     assert " of 40 accuracies" in capsys.readouterr().out
 
 

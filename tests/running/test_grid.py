@@ -3,8 +3,8 @@
 import json
 import sys
 
-import nbformat
 import pytest
+from helpers import write_notebook
 
 from alhelpers import cli
 from alhelpers.running import notebooks, software
@@ -16,11 +16,7 @@ NOTEBOOK_06 = notebooks.NOTEBOOKS / "06_active_learning.ipynb"
 
 @pytest.fixture
 def notebook(tmp_path):
-    source = 'seed: int = 0\nname: str = "a"\nrate: float = 1.0\nsure: bool = False'
-    cell = nbformat.v4.new_code_cell(source, metadata={"tags": ["parameters"]})
-    path = tmp_path / "grid.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
-    return path
+    return declaring(tmp_path, 'seed: int = 0\nname: str = "a"\nrate: float = 1.0\nsure: bool = False')
 
 
 def planned(notebook, grid, name):
@@ -84,10 +80,7 @@ def test_runs_that_show_no_history_are_said_to_have_none(notebook, tmp_path, cap
 
 
 def declaring(tmp_path, lines, **metadata):
-    path = tmp_path / "declares.ipynb"
-    cell = nbformat.v4.new_code_cell(lines, metadata={"tags": ["parameters"]})
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell], metadata=metadata), path)
-    return path
+    return write_notebook(tmp_path / "declares.ipynb", parameters=lines, metadata=metadata)
 
 
 @pytest.mark.parametrize(
@@ -248,10 +241,8 @@ def test_relative_paths_are_the_caller_s_and_recorded_absolute(tmp_path, monkeyp
 
 
 def test_a_module_that_runs_will_not_find_is_named_before_they_start(tmp_path):
-    path = declaring(tmp_path, "x: int = 0")
-    content = nbformat.read(path, as_version=4)
-    content.cells.append(nbformat.v4.new_code_cell("import json, yaml\nfrom my_helpers.deep import thing"))
-    nbformat.write(content, path)
+    imports = "import json, yaml\nfrom my_helpers.deep import thing"
+    path = write_notebook(tmp_path / "declares.ipynb", imports, parameters="x: int = 0")
     (tmp_path / "my_helpers.py").touch()
     (note,) = make_plan(path, {"x": "1"}).notes
     assert note.startswith(
@@ -289,9 +280,7 @@ def test_pairs_may_repeat_a_value_and_are_each_run_once(notebook):
 
 
 def test_a_number_that_is_none_is_no_text(tmp_path):
-    cell = nbformat.v4.new_code_cell("x: float | str = 1.0\ny: str = 'a'", metadata={"tags": ["parameters"]})
-    path = tmp_path / "either.ipynb"
-    nbformat.write(nbformat.v4.new_notebook(cells=[cell]), path)
+    path = declaring(tmp_path, "x: float | str = 1.0\ny: str = 'a'")
     with pytest.raises(SweepError, match="x has the value nan; give a finite number"):
         make_plan(path, {"x": "1,nan"})
     assert planned(path, {"y": "nan,b"}, "y") == ["nan", "b"]

@@ -39,8 +39,6 @@ FIGURE = re.compile(
     r"|(?<![\w.,])(\d+\.\d+)(?= points?)"
     r"|(?<![\w.,])(\d{1,2},\d{3})(?![\d,])"
 )
-
-
 NUMBER = re.compile(r"\d(?:[\d,]*\d)?(?:\.\d+)?")
 
 
@@ -61,10 +59,7 @@ def shown(notebook):
             for axes in output.get("metadata", {}).get("numbers", ()):
                 drawn.append(json.dumps([axes.get("lines"), axes.get("bars")]))
     return [
-        {
-            float(number.replace(",", ""))
-            for number in re.findall(r"\d(?:[\d,]*\d)?(?:\.\d+)?", " ".join(kind))
-        }
+        {float(number.replace(",", "")) for number in NUMBER.findall(" ".join(kind))}
         for kind in (texts, drawn)
     ]
 

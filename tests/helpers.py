@@ -1,0 +1,52 @@
+"""Small notebooks and wheels, waiting for what another process does, and programs that are in no package."""
+
+import hashlib
+import importlib.util
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import nbformat
+from nbformat.v4 import new_code_cell, new_notebook
+
+PYTHON = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+
+
+def write_notebook(path: Path, *cells: str, parameters: str | None = None, metadata: Any = PYTHON) -> Path:
+    """A notebook of code cells; if it declares parameters, its first cell does."""
+    begin = [] if parameters is None else [new_code_cell(parameters, metadata={"tags": ["parameters"]})]
+    cells = [*begin, *map(new_code_cell, cells)]
+    nbformat.write(new_notebook(cells=cells, metadata=metadata), path)
+    return path
+
+
+def write_wheel(folder: Path, name: str, tags: str = "py3-none-any", marker: str = "") -> str:
+    """A wheel that holds one empty module; its line for a lock."""
+    info, file = f"{name}-1.dist-info", folder / f"{name}-1-{tags}.whl"
+    with zipfile.ZipFile(file, "w") as archive:
+        archive.writestr(f"{name}.py", "")
+        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
+        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tags}\n")
+        archive.writestr(f"{info}/RECORD", "")
+    return f"{name}==1{marker} \\\n    --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
+
+
+def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
+    """What a condition says once it is true of something."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        if found := condition():
+            return found
+        time.sleep(0.1)
+    raise AssertionError("what was waited for did not happen")
+
+
+def load(path: Path) -> ModuleType:
+    """A file of Python as a module."""
+    spec = importlib.util.spec_from_file_location(path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
