@@ -101,9 +101,8 @@ class ActiveLearner:
             int(self._pixels.sum()), data.n_classes, model, learning_rate=learning_rate, patience=patience
         )
         prepare = getattr(self.model, "prepare", np.ascontiguousarray)
-        self._x_pool = scale(data.x_pool)[:, self._pixels]
-        self._prepared_pool = prepare(self._x_pool)
-        self._prepared_test = prepare(scale(data.x_test)[:, self._pixels])
+        self._x_pool, x_test = (scale(x)[:, self._pixels] for x in (data.x_pool, data.x_test))
+        self._prepared_pool, self._prepared_test = prepare(self._x_pool), prepare(x_test)
         self._x_labeled = np.empty_like(self._x_pool)  # filled from the front: no fit gathers what it has
         self._y_test = data.y_test.astype(np.int32)
         self.reset()
