@@ -336,6 +336,8 @@ def _refresh(path: Path, scratch: Path) -> Outcome:
         try:
             client.execute()
         except RuntimeError:  # its kernel did not start, or died: on a busy machine that happens
+            if kernels.ENDING.is_set():
+                raise
             client.execute()
         atomic_write(path, as_committed(notebook))
     except CellExecutionError as failure:

@@ -109,6 +109,23 @@ def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
     assert (out / "history.csv").read_text() == "the last one"
 
 
+def test_a_stopped_refresh_leaves_the_notebook_alone_and_says_only_that(tmp_path):
+    begun = tmp_path / "begun"
+    slow = notebook(
+        tmp_path / "slow.ipynb", f"import time; open({str(begun)!r}, 'w').close(); time.sleep(600)"
+    )
+    before = slow.read_bytes()
+    command = [sys.executable, "-m", "alhelpers", "refresh", str(slow)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    while not begun.exists():  # however busy the machine is
+        assert process.poll() is None
+        time.sleep(0.1)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "alhelpers: stopped; nothing is half-written\n")
+    assert slow.read_bytes() == before
+
+
 def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path, capsys):
     good = notebook(tmp_path / "01_good.ipynb", "1 + 1")
     (tmp_path / "thesis").mkdir()
