@@ -131,7 +131,7 @@ def report(
         same.append((query, *ends, f"{100 * np.mean(ours == theirs):.0f} %"))
     pools = [(f"{int(n):,}", f"{1000 * a:.1f}", f"{b:.2f}", f"{c:.0f}") for n, a, b, c in costs]
     slopes = np.diff(np.log(costs[-2:, 1:]), axis=0)[0] / np.diff(np.log(costs[-2:, 0]))
-    return f"""# Many replicates
+    return f"""# Speed of many replicates
 
 Written by `{command}`.
 
