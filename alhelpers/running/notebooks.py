@@ -289,7 +289,6 @@ def read_history(file: Path) -> list[dict]:
 
 def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], None]) -> list[Outcome]:
     """Call (function, *arguments) for every task, at most `jobs` at a time."""
-    start_fork_server()
     from alhelpers.running import kernels
 
     outcomes = []
