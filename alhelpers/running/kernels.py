@@ -40,7 +40,7 @@ _PRELOADED = [
     *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger"),
     *("IPython.core.completerlib", "IPython.core.debugger", "IPython.extensions.storemagic"),
     *("scipy.cluster.vq", "alhelpers.article", "alhelpers.progress", "alhelpers.learner"),
-    *("alhelpers.parameters", "alhelpers.plots"),
+    *("alhelpers.parameters", "alhelpers.plots", "alhelpers.evidence"),
 ]
 
 
