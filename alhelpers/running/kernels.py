@@ -39,8 +39,8 @@ FORK_SECONDS = 120
 _PRELOADED = [
     *("ipykernel.kernelapp", "ipykernel.ipkernel", "ipykernel.debugger"),
     *("IPython.core.completerlib", "IPython.core.debugger", "IPython.extensions.storemagic"),
-    *("scipy.cluster.vq", "alhelpers.article", "alhelpers.progress", "alhelpers.learner"),
-    *("alhelpers.parameters", "alhelpers.plots", "alhelpers.evidence"),
+    *("scipy.cluster.vq", "scipy.optimize", "alhelpers.article", "alhelpers.progress", "alhelpers.learner"),
+    *("alhelpers.parameters", "alhelpers.plots"),
 ]
 
 
