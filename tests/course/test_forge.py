@@ -65,7 +65,7 @@ def test_a_form_asks_something_and_names_commands_that_there_are(path):
     assert any(field.get("validations", {}).get("required") for field in form["body"])
     for field in form["body"]:
         assert field["type"] in ("textarea", "input", "dropdown")
-        assert field["attributes"]["label"]
+        assert field["attributes"]["label"].endswith("?")
     commands = re.findall(r"tutorial\.py ([\w-]+)", path.read_text("utf-8"))
     assert set(commands) <= tutorial.COMMANDS.keys()
 

@@ -263,6 +263,16 @@ IN_NEW_COLOURS = """(seen) => {
 }"""
 
 
+def test_a_folder_that_is_no_site_is_left_alone(tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
+    for name in ("index.html", "searchindex.js"):  # a site, but not one of ours
+        (tmp_path / name).touch()
+    outcome = build(ROOT, tmp_path)
+    assert outcome.returncode != 0
+    assert str(tmp_path) in outcome.stderr
+    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "mine"
+
+
 def barriers(page, where, options):
     """What axe finds serious or critical in a part of a page."""
     quick = {"resultTypes": ["violations"], "selectors": False}
