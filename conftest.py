@@ -6,6 +6,8 @@ import os
 import psutil
 import pytest
 
+import alhelpers  # noqa: F401 - sets what NumPy reads, here and in the kernels that tests start
+
 # Two processes run tests, as a rule on two processors. A second thread in each, or in the kernels that they
 # start, costs more than it gains, and many times as much where something else is at work.
 for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS"):

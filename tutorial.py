@@ -18,6 +18,7 @@ import hashlib
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -162,6 +163,8 @@ def main(arguments: list[str]) -> int:
     for variable in UNSET & set(os.environ):
         del os.environ[variable]
     os.environ["PYTHONUTF8"] = "1"  # files are UTF-8, whatever code page Windows has
+    same = runpy.run_path(str(HERE / "alhelpers" / "arithmetic.py"))["SAME_KERNELS"]
+    os.environ.update({**same, **os.environ})  # before a kernel of JupyterLab's imports NumPy
     command, venv, python = COMMANDS[name], Environment(options.venv), sys.executable
     if engine := engine or ("" if TENSORFLOW in command.needs else "numpy"):
         os.environ["ALHELPERS_ENGINE"] = engine

@@ -5,12 +5,16 @@ Names are loaded on first use, so a notebook that only looks at digits never wai
 
 import importlib
 import logging
+import os
 from typing import TYPE_CHECKING
+
+from alhelpers.arithmetic import SAME_KERNELS
 
 # Not on first use: the module of the same name would take its place.
 from alhelpers.progress import progress
 
 __version__ = "0.1.0"
+os.environ |= SAME_KERNELS | os.environ  # for a NumPy that is imported later, in kernels started here
 # Where the home cannot be written to, matplotlib says so: to be seen in `alhelpers doctor`, not in notebooks.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 

@@ -25,9 +25,7 @@ def agreement(a: np.ndarray, b: np.ndarray) -> Agreement:
 
     The interval is for other images of the same kind. As in Cohen's own standard error, agreement by chance
     is taken as known; the share alike has Wilson's interval (1927), so that perfect agreement on few images
-    does not pass for certainty. From 50 images up it covers the truth in 93 to 99% of simulated cases: in 95
-    or 96% as a rule, in more if nearly all images are of one class. (The interval of Fleiss, Cohen and
-    Everitt, 1969, does so in 58 to 95% with 50 images.)
+    does not pass for certainty. From 50 images up it covers the truth in 93 to 99% of simulated cases.
 
     Two arrays of one class, the same one, leave 0/0 for kappa. It counts as 1, with ends that are NaN: equal
     predictions agree perfectly, which a stopping rule relies on (Bloodgood and Vijay-Shanker 2009).

@@ -94,17 +94,10 @@ def scale(images: np.ndarray) -> np.ndarray:
 
 
 def load_mnist(n_pool: int = 4000, n_test: int = 400, seed: int | None = None) -> Dataset:
-    """MNIST images for one experiment: a pool from the 60,000 training images, a test set from the 10,000.
+    """MNIST for one experiment: n_pool of the 60,000 training images, n_test of the 10,000 test images.
 
-    Parameters
-    ----------
-    n_pool : int
-        Pool size, 1 to 60,000.
-    n_test : int
-        Test size, 1 to 10,000.
-    seed : int, optional
-        None takes the first images in file order, as the article does. A number draws both sets at random
-        without replacement; the same number draws the same images.
+    Without a seed the first ones in file order, as in the article. A seed, 0 or more, draws both at random
+    without replacement; the same seed draws the same images.
 
     Raises ValueError if a size is out of range or the seed negative, and OSError if the data file is missing
     or its SHA-256 is not the shipped one.

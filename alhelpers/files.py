@@ -67,10 +67,9 @@ def check_as_written(out: Path) -> None:
     mark = out / MARK
     if not (mark.is_file() and (text := mark.read_text())):
         return  # a new folder, or one from when the mark was an empty file
-    try:
+    written = {}
+    with suppress(ValueError):
         written = json.loads(text)
-    except ValueError:
-        written = {}
     for name, digest in _digests(out).items():
         if written.get(name) != digest:
             raise ValueError(

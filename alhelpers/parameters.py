@@ -97,11 +97,8 @@ _AT_MOST = (
 def check_parameters(namespace: Mapping[str, Any] | None = None) -> None:
     """Stop the notebook in one sentence if a parameter is unknown or has a value that makes no sense.
 
-    Parameters
-    ----------
-    namespace : mapping, optional
-        Variable names and values, with `In` for the cells run so far, that with the parameters among them;
-        by default those of the running notebook.
+    `namespace` has variables by name, and in `In` the cells run so far, that with the parameters among them;
+    by default it is the running notebook's.
 
     Raises ParameterError with the parameter's name, its value and what is allowed. In a script made of a
     notebook nothing is checked: its parameters are what its author wrote.
@@ -136,7 +133,6 @@ def _check_together(given: Mapping[str, Any]) -> None:
         raise ParameterError(
             f"label_budget and n_pool are both {given['n_pool']:,}: no image would be left to choose from"
         )
-    # A notebook that repeats draws both of MNIST's training images, each image once.
     if {"n_repeats", "n_pool", "n_test"} <= set(given) and given["n_pool"] + given["n_test"] > N_TRAIN:
         raise ParameterError(
             f"n_pool {given['n_pool']:,} and n_test {given['n_test']:,} together exceed the {N_TRAIN:,} "
@@ -160,12 +156,8 @@ def _latest(cells: list[str]) -> dict[str, Rule]:
 
 def _injected(cells: list[str]) -> set[str]:
     """Names that papermill set: it puts them into a cell of their own, headed "# Parameters"."""
-    return {
-        name
-        for cell in cells[:4]
-        if cell.lstrip().split("\n")[0].strip() == "# Parameters"
-        for name in _ASSIGNMENT.findall(cell)
-    }
+    set_by_it = [cell for cell in cells[:4] if cell.lstrip().split("\n")[0].strip() == "# Parameters"]
+    return {name for cell in set_by_it for name in _ASSIGNMENT.findall(cell)}
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

@@ -17,8 +17,7 @@ from matplotlib.text import Text
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 # Okabe and Ito (2008): told apart with any colour vision.
-BLUE, ORANGE, GREEN, PURPLE, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676"
-LIGHT = "#DADADA"
+BLUE, ORANGE, GREEN, PURPLE, GREY, LIGHT = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#767676", "#DADADA"
 # A query looks the same in every figure.
 _QUERIES = {
     "random": ("black", "--"),
@@ -225,8 +224,7 @@ def confusion(matrix: np.ndarray) -> Picture:
 @matplotlib_defaults()
 def weights(images: np.ndarray) -> Picture:
     """The weights of each class as an image: purple speaks for the class, orange against it. Notebook 03."""
-    columns = min(len(images), 5)
-    rows = -(-len(images) // columns)
+    columns, rows = min(len(images), 5), -(-len(images) // 5)
     alt = f"{len(images)} images: for each digit, which pixels count for it and which against it"
     figure = Picture(alt, 7.2, 1.75 * rows)
     limit = float(np.quantile(np.abs(images), 0.995))
@@ -297,10 +295,7 @@ def learning_curve(
         words = f"{name}: {level:.2%}"
         axes.annotate(words, (left, level), (2, 3), textcoords="offset points", color=colour, va="bottom")
     if log:
-        axes.set_xscale("log")
-        ticks = next(iter(curves.values()))[0]
-        axes.set_xticks(ticks, [f"{t:,}" for t in ticks])
-        axes.minorticks_off()
+        _log_axis(axes, next(iter(curves.values()))[0], ",")
     axes.set(xlabel="labels given", ylabel="test accuracy")
     axes.legend(frameon=False, loc="lower right")
     axes.margins(y=0.1)
@@ -333,10 +328,7 @@ def bands(
     for (name, level), dash in _each(levels.items(), looks=(":", "-.")):
         axes.axhline(level, color="black", lw=1, ls=dash, label=name)
     if log:
-        axes.set_xscale("log")
-        ticks = np.unique(np.concatenate([x for x, *_ in curves.values()]))
-        axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks])
-        axes.minorticks_off()
+        _log_axis(axes, np.unique(np.concatenate([x for x, *_ in curves.values()])), "g")
     axes.set(xlabel=xlabel, ylabel="test accuracy")
     bottom, top = axes.get_ylim()
     axes.yaxis.set_major_locator(MaxNLocator(steps=[1, 2, 5, 10]))
@@ -363,6 +355,12 @@ def pseudo_labels(
     bottom.margins(y=0.2)
     bottom.yaxis.set_major_formatter(PercentFormatter(1, decimals=1))
     return without_box(figure)
+
+
+def _log_axis(axes: Axes, ticks: np.ndarray, style: str) -> None:
+    axes.set_xscale("log")
+    axes.set_xticks(ticks, [f"{tick:{style}}" for tick in ticks])
+    axes.minorticks_off()
 
 
 def pack_image(image: np.ndarray) -> str:

@@ -81,7 +81,8 @@ def compare(draws: int, loop_draws: int) -> tuple[list[float], list[float], dict
 
 def pool_costs() -> np.ndarray:
     """Rows of pool size, seconds of a round, seconds of the loop, MiB; each in a process of its own."""
-    from alhelpers.evidence.processes import ONE_THREAD, SAME_KERNELS
+    from alhelpers.arithmetic import SAME_KERNELS
+    from alhelpers.evidence.processes import ONE_THREAD
 
     rows = []
     for n_pool in POOLS:

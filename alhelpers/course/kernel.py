@@ -18,6 +18,7 @@ from urllib.parse import urlparse
 from urllib.request import url2pathname
 
 from alhelpers import article
+from alhelpers.arithmetic import SAME_KERNELS
 from alhelpers.course import advice
 from alhelpers.course.advice import Problem
 
@@ -263,9 +264,10 @@ def check_engine() -> str:
         damaged = [] if "No module named" in why else ["--force-reinstall"]
         raise Problem(f"cannot be imported ({why}); mend with:", advice.install_command(*damaged))
     published = next(row for row in article.RESULTS if row.stage == "active")
-    # This package sets TF_ENABLE_ONEDNN_OPTS to 0 itself.
-    own = ("TF_ENABLE_ONEDNN_OPTS", "0")
-    settings = sorted(n for n, value in os.environ.items() if n.startswith(_SETTINGS) and (n, value) != own)
+    # What this package sets itself.
+    own = {"TF_ENABLE_ONEDNN_OPTS": "0"} | SAME_KERNELS
+    others = dict(os.environ.items() - own.items())
+    settings = sorted(name for name in others if name.startswith(_SETTINGS))
     accuracy = said[-1]
     if float(accuracy) != published.accuracy:
         labels = f"with {published.n_labels} labels"

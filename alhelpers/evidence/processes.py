@@ -2,7 +2,6 @@
 
 import multiprocessing
 import os
-import platform
 import signal
 import sys
 import threading
@@ -10,6 +9,8 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+
+from alhelpers.arithmetic import SAME_KERNELS
 
 
 def in_processes(function: Callable, items: Iterable, jobs: int | None = None) -> Iterator:
@@ -56,9 +57,6 @@ def _end_with_parent() -> None:
 
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-# OpenBLAS picks its kernels by processor, and they round differently. This pick runs on every x86-64 of the
-# last ten years, so that numbers made on one can be compared on another.
-SAME_KERNELS = {"OPENBLAS_CORETYPE": "Haswell"} if platform.machine() in ("x86_64", "AMD64") else {}
 
 
 @contextmanager

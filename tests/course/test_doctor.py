@@ -236,7 +236,9 @@ def test_settings_that_change_figures_are_named(monkeypatch):
         in sentence(kernel.check_engine)
     )
     monkeypatch.setattr(kernel, "_ROUNDS", "print('NumPy 2.4'); print(0.8975)")
-    assert kernel.check_engine().endswith("as published, with TF_XLA_FLAGS set")
+    assert kernel.check_engine().endswith("as published, with TF_XLA_FLAGS set"), "and none that we set"
+    monkeypatch.setenv("OPENBLAS_CORETYPE", "Zen")
+    assert kernel.check_engine().endswith("as published, with OPENBLAS_CORETYPE, TF_XLA_FLAGS set")
 
 
 def test_outside_a_clone_it_says_what_works_there(monkeypatch, tmp_path, capsys):

@@ -14,6 +14,7 @@ from helpers import write_wheel
 
 import tutorial
 from alhelpers import models
+from alhelpers.arithmetic import SAME_KERNELS
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -52,6 +53,7 @@ def repository(tmp_path):
     (folder / "backend.py").write_text(BACKEND)
     (folder / "alhelpers").mkdir()
     (folder / "alhelpers" / "__main__.py").write_text(PACKAGE)
+    shutil.copy(ROOT / "alhelpers" / "arithmetic.py", folder / "alhelpers")
     return folder
 
 
@@ -106,6 +108,16 @@ def test_a_command_installs_what_it_needs_once_and_hands_its_arguments_on(reposi
     assert call(repository, "run") == "Installing alhelpers from this folder …\n" + ran.format(None)
     (repository / "alhelpers" / "__main__.py").write_text("import sys; sys.exit(7)")
     call(repository, "run", code=7)
+
+
+def test_what_is_run_multiplies_alike_everywhere_unless_told_otherwise(repository, monkeypatch):
+    (repository / "alhelpers" / "__main__.py").write_text("import os; print(os.environ['OPENBLAS_CORETYPE'])")
+    monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
+    if SAME_KERNELS:
+        said = call(repository, "run", "--engine", "numpy")
+        assert said.endswith(SAME_KERNELS["OPENBLAS_CORETYPE"] + "\n")
+    said = call(repository, "run", "--engine", "numpy", OPENBLAS_CORETYPE="Zen")
+    assert said.endswith("Zen\n")
 
 
 @pytest.mark.skipif(not shutil.which("uv"), reason="uv is not here")

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import scipy
 
+from alhelpers.arithmetic import SAME_KERNELS
 from alhelpers.data import load_mnist
 from alhelpers.evidence import doubts, experiments
-from alhelpers.evidence.processes import SAME_KERNELS
 
 
 def repeats(data):

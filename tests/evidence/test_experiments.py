@@ -10,13 +10,13 @@ import pytest
 import scipy
 
 from alhelpers import files
+from alhelpers.arithmetic import SAME_KERNELS
 from alhelpers.errors import UserError
 from alhelpers.evidence import __main__ as command
 from alhelpers.evidence import experiments as evidence
 from alhelpers.evidence import table
 from alhelpers.evidence.draws import draw, with_wrong_labels
 from alhelpers.evidence.forecasts import FORECASTS
-from alhelpers.evidence.processes import SAME_KERNELS
 from alhelpers.evidence.table import Results, Row
 from alhelpers.stopping import NET_RIGHT
 
