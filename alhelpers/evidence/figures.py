@@ -6,6 +6,7 @@ import numpy as np
 from matplotlib.colors import ListedColormap
 from matplotlib.ticker import PercentFormatter
 
+from alhelpers.evidence.converged import Converged
 from alhelpers.intervals import Interval, points
 from alhelpers.plots import BLUE, GREY, LIGHT, ORANGE, PURPLE, Picture, matplotlib_defaults, without_box
 
@@ -98,33 +99,39 @@ def verdicts(gains: Mapping[str, Mapping[str, Interval]], alt: str) -> Picture:
 
 
 @matplotlib_defaults()
-def boundaries(
-    points: np.ndarray,
-    groups: np.ndarray,
-    before: tuple[np.ndarray, np.ndarray, np.ndarray],
-    after: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]],
-) -> Picture:
-    """What one more label does to a linear boundary: a panel for each of `after`. Notebook 06.
+def one_more_label() -> Picture:
+    """Made-up points in two groups, two of them labelled, and how far a third label moves the boundary.
 
-    points are (n, 2), groups 0 or 1, (n,). `before` and each of `after` is the labelled points' indices with
-    W, (2, 2), and b, (2,), of the model trained on them; what `after` has more than `before` is ringed.
+    A panel for the label of the point that the model is surest of, and one for that it is least sure of. The
+    points were picked to show a clear difference. Notebook 06.
     """
-    words = "; ".join(after)
+    rng, groups, start = np.random.default_rng(4), np.repeat([0, 1], 40), [35, 74]
+    points = rng.normal([[-1, 0]] * 40 + [[1, 0]] * 40, [0.55, 1]).astype(np.float32)
+
+    def learn(labeled: list[int]) -> tuple[np.ndarray, np.ndarray]:
+        model = Converged(n_features=2, n_classes=2, C=10)
+        model.fit(points[labeled], groups[labeled])
+        return model.weights, model.bias
+
+    W, b = before = learn(start)
+    distance = np.abs((points @ W + b) @ [-1, 1])  # 0 on the boundary
+    order = [int(i) for i in np.argsort(distance) if i not in start]
+    asked = {"ask where it is surest": order[-1], "ask where it is least sure": order[0]}
+    words = "; ".join(asked)
     figure = Picture(f"Points in two groups and the boundary before and after one more label: {words}")
-    panels = figure.subplots(1, len(after), sharey=True, squeeze=False)[0]
+    panels = figure.subplots(1, 2, sharey=True)
     low, high = points.min(axis=0) - 0.3, points.max(axis=0) + 0.3
     across = np.array([low[1], high[1]])
-    for axes, (name, learned) in zip(panels, after.items(), strict=True):
+    for axes, (name, new) in zip(panels, asked.items(), strict=True):
+        labeled = np.array([*start, new])
         for group, (marker, colour) in enumerate((("o", BLUE), ("^", ORANGE))):
-            members, labeled = points[groups == group], points[learned[0]][groups[learned[0]] == group]
-            axes.plot(*members.T, marker, color=LIGHT, ms=5)
-            axes.plot(*labeled.T, marker, color=colour, ms=8)
-        for (_, W, b), dash, label in ((before, ":", "before"), (learned, "-", "after")):
+            axes.plot(*points[groups == group].T, marker, color=LIGHT, ms=5)
+            axes.plot(*points[labeled[groups[labeled] == group]].T, marker, color=colour, ms=8)
+        for (W, b), dash, label in ((before, ":", "before"), (learn([*start, new]), "-", "after")):
             slope, offset = W[:, 1] - W[:, 0], b[1] - b[0]
             x = -(offset + slope[1] * across) / slope[0]
             axes.plot(x, across, dash, color="black", label=f"boundary {label}")
-        new = points[np.setdiff1d(learned[0], before[0])]
-        axes.plot(*new.T, "o", ms=16, mfc="none", mec=PURPLE, mew=2.5)
+        axes.plot(*points[[new]].T, "o", ms=16, mfc="none", mec=PURPLE, mew=2.5)
         axes.set(title=name, xlabel="first feature", xlim=(low[0], high[0]), ylim=(low[1], high[1]))
     panels[0].set_ylabel("second feature")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=2, frameon=False)

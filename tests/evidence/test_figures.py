@@ -7,11 +7,18 @@ from alhelpers.evidence import figures
 from alhelpers.intervals import Interval
 
 
-def test_a_boundary_is_drawn_before_and_after_each_label():
-    points, line = np.linspace(0, 1, 12).reshape(6, 2), (np.array([[1.0, -1], [0.5, 1]]), np.array([0.1, 0]))
-    after = {"near": ([0, 1, 4], *line), "far": ([0, 1, 5], *line)}
-    drawn = figures.boundaries(points, np.arange(6) % 2, ([0, 1], *line), after)
-    assert [axes.get_title() for axes in drawn.axes] == ["near", "far"]
+def test_a_label_on_the_boundary_moves_it_and_one_far_from_it_does_not():
+    drawn = figures.one_more_label()
+    assert [axes.get_title() for axes in drawn.axes] == [
+        "ask where it is surest",
+        "ask where it is least sure",
+    ]
+    moved = []
+    for axes in drawn.axes:
+        before, after = (line.get_xdata() for line in axes.lines if line.get_label().startswith("boundary"))
+        moved.append(np.abs(after - before).max())
+    assert moved[0] < 0.02
+    assert moved[1] > 0.5
 
 
 def test_intervals_are_drawn_as_given():
