@@ -94,14 +94,14 @@ class ActiveLearner:
         self.data = data
         self.oracle = oracle or data.look_up
         # A pixel that is dark in every pool image gets no gradient: left out, it saves a sixth of the work.
-        # A few fill rows up to a multiple of 16, which is read faster.
+        # A few fill rows up to a multiple of 16, which `compress` keeps in one piece: both are read faster.
         self._pixels = data.x_pool.any(axis=0).ravel()
         self._pixels[np.flatnonzero(~self._pixels)[: -self._pixels.sum() % 16]] = True
         self.model = make_model(
             int(self._pixels.sum()), data.n_classes, model, learning_rate=learning_rate, patience=patience
         )
-        prepare = getattr(self.model, "prepare", np.ascontiguousarray)
-        self._x_pool, x_test = (scale(x)[:, self._pixels] for x in (data.x_pool, data.x_test))
+        prepare = getattr(self.model, "prepare", np.asarray)
+        self._x_pool, x_test = (scale(x).compress(self._pixels, axis=1) for x in (data.x_pool, data.x_test))
         self._prepared_pool, self._prepared_test = prepare(self._x_pool), prepare(x_test)
         self._x_labeled = np.empty_like(self._x_pool)  # filled from the front: no fit gathers what it has
         self._y_test = data.y_test.astype(np.int32)

@@ -54,10 +54,10 @@ def pool_cost(n_pool: int) -> tuple[float, float, float]:
     from alhelpers.evidence.runs import Recipe, replicate
 
     images = draw(0, n_pool)
-    runs = [replicate(images, Recipe("margin")) for _ in range(3)]
-    late = min(done.seconds[-1] - done.seconds[-11] for done in runs) / 10
+    seconds = [replicate(images, Recipe("margin")).seconds for _ in range(3)]
+    late = min(after[-1] - after[-11] for after in seconds) / 10
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    whole = min(done.seconds[-1] for done in runs)
+    whole = min(after[-1] for after in seconds)
     return late, whole, most / (1024**2 if sys.platform == "darwin" else 1024)
 
 

@@ -8,10 +8,9 @@ from alhelpers.model_numpy import SoftmaxRegression
 class Divided(SoftmaxRegression):
     """Divides by the number of images where the article multiplies by 1/n."""
 
-    def slope(self, proba: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def slope(self, proba: np.ndarray, target: np.ndarray) -> np.ndarray:
         """As for the article's model, but for the last bit."""
-        proba[y, np.arange(len(y))] -= 1
-        return np.ascontiguousarray((proba / self.number(len(y))).T)
+        return np.ascontiguousarray(((proba - target) / self.number(target.shape[1])).T)
 
 
 class Double(SoftmaxRegression):

@@ -268,6 +268,21 @@ def test_another_model_and_another_query_take_part_in_the_same_loop(small):
     assert (learner.predict_proba_test() == learner.predict_proba_test()[0, 0]).all(), "it remembers"
 
 
+def test_a_model_gets_images_row_by_row_without_another_copy(small):
+    class Looks(Counting):
+        def fit(self, x, y, x_test, y_test):
+            assert x.flags.c_contiguous, "products with pixel by pixel take a sixth longer"
+            assert x_test.flags.c_contiguous
+            given.append(x)
+
+    given = []
+    learner = ActiveLearner(small.data, model=Looks)
+    for _ in range(2):
+        learner.label_manually(3)
+        learner.fit(verbose=False)
+    assert np.shares_memory(*given)
+
+
 class NearestMean:
     """A classifier of scikit-learn's shape in ten lines."""
 
