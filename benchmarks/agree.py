@@ -2,7 +2,7 @@
 
 Random labels and margin on each data set, the same rows and the same objective: the bias is penalised as one
 more weight, so it is a column of ones. Prints, for 400 labels, scikit-learn's accuracy minus this package's.
-Fits go further than the evidence's (`--tolerance 1e-5`), after which a row on the edge between two classes may
+Fits go further than the evidence's (`--tolerance 1e-5`), after which a row on the edge between classes may
 lie on either side. scikit-learn lives in build/peers, which `python benchmarks/peers.py` makes.
 """
 
