@@ -165,6 +165,8 @@ def main(arguments: list[str]) -> int:
     os.environ["PYTHONUTF8"] = "1"  # files are UTF-8, whatever code page Windows has
     same = runpy.run_path(str(HERE / "alhelpers" / "arithmetic.py"))["SAME_KERNELS"]
     os.environ.update({**same, **os.environ})  # before a kernel of JupyterLab's imports NumPy
+    if name == "lab":  # one thread, as in `run`: with more, too, other draws end a few test images away
+        os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     command, venv, python = COMMANDS[name], Environment(options.venv), sys.executable
     if engine := engine or ("" if TENSORFLOW in command.needs else "numpy"):
         os.environ["ALHELPERS_ENGINE"] = engine

@@ -118,6 +118,10 @@ def test_what_is_run_multiplies_alike_everywhere_unless_told_otherwise(repositor
         assert said.endswith(SAME_KERNELS["OPENBLAS_CORETYPE"] + "\n")
     said = call(repository, "run", "--engine", "numpy", OPENBLAS_CORETYPE="Zen")
     assert said.endswith("Zen\n")
+    (repository / "jupyterlab.py").write_text("import os; print(os.environ['OPENBLAS_NUM_THREADS'])")
+    monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
+    assert call(repository, "lab", "--engine", "numpy") == "1\n"
+    assert call(repository, "lab", "--engine", "numpy", OPENBLAS_NUM_THREADS="4") == "4\n"
 
 
 @pytest.mark.skipif(not shutil.which("uv"), reason="uv is not here")
