@@ -241,11 +241,11 @@ def weights(images: np.ndarray) -> Picture:
 @matplotlib_defaults()
 def strip(images: np.ndarray, captions: Sequence[str]) -> Picture:
     """Images side by side in one strip, as the article shows its cluster centres. Notebook 04."""
-    figure = Picture(f"{len(images)} cluster centres side by side: " + ", ".join(captions), 7.2, 1.5)
-    axes = figure.subplots()
     n, height, width = images.shape
+    figure = Picture(f"{n} cluster centres side by side: " + ", ".join(captions), 7.2, 2 if n > 11 else 1.5)
+    axes = figure.subplots()
     axes.imshow(images.transpose(1, 0, 2).reshape(height, n * width), cmap="gray_r")
-    axes.set_xticks(np.arange(n) * width + width / 2, captions)
+    axes.set_xticks(np.arange(n) * width + width / 2, captions, rotation=90 if n > 11 else 0)
     axes.set(yticks=[], xlabel="most frequent digit in the cluster, and its share")
     axes.tick_params(length=0)
     axes.spines[:].set_visible(False)

@@ -39,7 +39,8 @@ def dots(
             axes.plot([marks[name]], [row], ls="", marker="D", ms=11, mew=2.5, color=ORANGE, mfc="none")
     axes.set(xlabel=xlabel, yticks=range(len(groups)), ylim=(len(groups) - 0.45, -0.75))
     axes.set_yticklabels(groups)
-    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=unit))
+    left, right = axes.get_xlim()
+    axes.xaxis.set_major_formatter(PercentFormatter(1, decimals=int(right - left < 0.05), symbol=unit))
     return without_box(figure)
 
 
