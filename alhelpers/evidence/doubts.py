@@ -14,6 +14,7 @@ from alhelpers.evidence.experiments import BUDGET, N_DRAWS, results
 from alhelpers.evidence.processes import in_processes
 from alhelpers.evidence.runs import Recipe, replicate, score
 from alhelpers.evidence.trifles import nudged
+from alhelpers.intervals import Interval, interval
 from alhelpers.progress import progress
 
 Accuracies = dict[str, list[float]]
@@ -46,6 +47,20 @@ def fresh_draws(
             for way, (recipe, _) in ways.items()
         }
     return _gather(_fresh_draw, [(seed, *sizes, ways) for seed in seeds], "fresh draws")
+
+
+def gains_by_training() -> dict[tuple[str, str], Interval]:
+    """Gain of choosing 400 labels on the draws of the file, by how chosen and unselected ones are trained."""
+    found = results(["article recipe", "refitting"], range(N_DRAWS))
+    chain = found.select(experiment="article recipe", batch_size=10)
+    alone = found.at(BUDGET, experiment="article recipe", batch_size=BUDGET)
+    chosen = chain.at(BUDGET, query="least confident")
+    refitted = found.at(BUDGET, experiment="refitting", query="least confident")
+    return {
+        ("in a chain", "in a chain"): interval(chosen - chain.at(BUDGET, query="random")),
+        ("in a chain", "in one fit (the article's way)"): interval(chosen - alone),
+        ("each fit from zero", "in one fit"): interval(refitted - alone),
+    }
 
 
 def _gather(function: Callable, tasks: list[tuple], name: str) -> Accuracies:

@@ -25,7 +25,6 @@ ELSEWHERE = {
     },
     "07_auto_labeling": {},
     "08_results": {
-        "3.88": "notebook 9, random labels in the same loop",
         "1.5": "the standard error of a share of 90% of 400",
     },
     "09_how_sure_are_we": {"0.89": "notebook 8", "83.75": "the article, 400 unselected labels"},
