@@ -26,11 +26,17 @@ def write_notebook(path: Path, *cells: str, parameters: str | None = None, metad
 def write_wheel(folder: Path, name: str, tags: str = "py3-none-any", marker: str = "") -> str:
     """A wheel that holds one empty module; its line for a lock."""
     info, file = f"{name}-1.dist-info", folder / f"{name}-1-{tags}.whl"
+    content = {
+        f"{name}.py": "",
+        f"{info}/METADATA": f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n",
+        f"{info}/WHEEL": f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tags}\n",
+        f"{info}/RECORD": "",
+    }
     with zipfile.ZipFile(file, "w") as archive:
-        archive.writestr(f"{name}.py", "")
-        archive.writestr(f"{info}/METADATA", f"Metadata-Version: 2.1\nName: {name}\nVersion: 1\n")
-        archive.writestr(f"{info}/WHEEL", f"Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: {tags}\n")
-        archive.writestr(f"{info}/RECORD", "")
+        for path, text in content.items():
+            archive.writestr(
+                zipfile.ZipInfo(path), text
+            )  # without the time: written again, it is the same file
     return f"{name}==1{marker} \\\n    --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
 
 
