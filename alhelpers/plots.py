@@ -278,8 +278,8 @@ def learning_curve(
     holds the middle 90% of them. Notebooks 05 and 06.
     """
     levels, draws = levels or {}, draws or {}
-    shown = [*curves, *levels, *(f"a band of draws of {name}" for name in draws)]
-    figure = Picture("Lines: test accuracy against number of labels, for " + " and ".join(shown), height=4)
+    shown = ", ".join([*curves, *levels, *(["bands of other draws"] if draws else [])])
+    figure = Picture(f"Lines: test accuracy against number of labels, for {shown}", height=4)
     axes = figure.subplots()
     for (name, (n_labels, accuracy)), colour in _each(curves.items(), looks=(BLUE, ORANGE, GREEN)):
         if name in draws:

@@ -34,9 +34,8 @@ def write_wheel(folder: Path, name: str, tags: str = "py3-none-any", marker: str
     }
     with zipfile.ZipFile(file, "w") as archive:
         for path, text in content.items():
-            archive.writestr(
-                zipfile.ZipInfo(path), text
-            )  # without the time: written again, it is the same file
+            # Without the time: written again, it is the same file.
+            archive.writestr(zipfile.ZipInfo(path), text)
     return f"{name}==1{marker} \\\n    --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
 
 
