@@ -121,7 +121,7 @@ COMMANDS = {
         ("-m alhelpers refresh workshop/solutions/*.ipynb", EXERCISES),
     ),
     "evidence": Command(
-        "compute the results that notebooks read (an hour)", READ, ("-m alhelpers.evidence",)
+        "compute the results that notebooks read (half an hour)", READ, ("-m alhelpers.evidence",)
     ),
     "lock": Command("write the locks anew; newer versions with --upgrade", (), ("tools/lock.py",)),
     "clean": Command("remove the environment, build/ and caches", ()),

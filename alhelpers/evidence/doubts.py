@@ -10,9 +10,9 @@ import numpy as np
 
 from alhelpers.data import Dataset, load_mnist
 from alhelpers.evidence.draws import Draw, draw
-from alhelpers.evidence.experiments import BUDGET, N_DRAWS, results
+from alhelpers.evidence.experiments import N_DRAWS, results
 from alhelpers.evidence.processes import in_processes
-from alhelpers.evidence.runs import Recipe, replicate, score
+from alhelpers.evidence.runs import BUDGET, Recipe, replicate, score
 from alhelpers.evidence.trifles import nudged
 from alhelpers.intervals import Interval, interval
 from alhelpers.progress import progress

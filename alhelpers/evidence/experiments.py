@@ -4,6 +4,7 @@
 names of experiments behind it computes these and keeps the other rows.
 """
 
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -20,8 +21,18 @@ from alhelpers.evidence.draws import TUNING, Draw, draw, with_wrong_labels
 from alhelpers.evidence.forecasts import FORECASTS, Forecast, of_those_changed
 from alhelpers.evidence.processes import in_processes
 from alhelpers.evidence.queries import COMPARED
-from alhelpers.evidence.runs import Recipe, Run, accuracies, answers, replicate, row_of
-from alhelpers.evidence.spreading import spread_labels
+from alhelpers.evidence.runs import (
+    BUDGET,
+    Recipe,
+    Run,
+    accuracies,
+    answers,
+    replicate,
+    row_of,
+    shared_draw,
+    shared_run,
+)
+from alhelpers.evidence.spreading import neighbours, spread_labels
 from alhelpers.evidence.table import Results, Row, read, write
 from alhelpers.evidence.trifles import Divided, Double, nudged, shuffled
 from alhelpers.files import PACKAGE
@@ -32,7 +43,6 @@ from alhelpers.stopping import NET_RIGHT, is_stable
 MADE_WITH = ("2.4.6", "1.17.1")
 """NumPy and SciPy of the results file, those that the lock has for Python 3.11. Others round differently."""
 N_DRAWS = 100  # in the results file, numbered from 0
-BUDGET = 400
 # What the draws of `tuning` settled on; notebook 10 shows how.
 BETTER, BEST_CONFIDENCE = Recipe("margin", C=0.1), 0.5
 WRONG_LABELS, NOISE_EVERY = (0, 0.05, 0.1, 0.2), 50
@@ -75,15 +85,14 @@ def _reordered(images: np.ndarray, pixels: np.ndarray) -> np.ndarray:
 
 def article_recipe(seed: int) -> list[Row]:
     """The article's way of learning, for each query; and labels without choosing, 400 or all in one fit."""
-    images = draw(seed)
     recipes = [(Recipe(query), BUDGET) for query in COMPARED]
-    recipes += [(Recipe("random", batch_size=n), n) for n in (BUDGET, images.data.n_pool)]
-    return _curves("article recipe", images, recipes)
+    recipes += [(Recipe("random", batch_size=n), n) for n in (BUDGET, shared_draw(seed).data.n_pool)]
+    return _curves("article recipe", seed, recipes)
 
 
 def judges(seed: int) -> list[Row]:
     """Who stops the training and who judges it: 400 validation or test images, 400 or all test images."""
-    images = draw(seed)
+    images = shared_draw(seed)
     some = np.random.default_rng([seed, 400]).choice(len(images.y_test), 400, replace=False)
     shape = (400, *images.data.x_test.shape[1:])
     few = images.x_test[some], images.y_test[some]
@@ -100,25 +109,28 @@ def judges(seed: int) -> list[Row]:
             ("400 validation images", images),
             ("400 test images", images._replace(data=data)),
         ):
-            done = replicate(stopped, recipe, record_every=BUDGET)
+            if stopped is images:
+                done = shared_run(seed, recipe, BUDGET)
+            else:
+                done = replicate(stopped, recipe, record_every=BUDGET)
             for judged_by, judging in (("400 test images", few), ("10,000 test images", images[2:])):
                 row = row_of("judges", seed, recipe, stopped_on=stopped_on, judged_by=judged_by)
-                rows += accuracies(row, done, *judging)
+                rows += accuracies(row, done, *judging, BUDGET)
     return rows
 
 
 def auto_labeling(seed: int) -> list[Row]:
     """The article's way to the end: 400 least confident labels, then ten pseudo-labels at a time."""
-    images = draw(seed)
+    images = shared_draw(seed)
     done = replicate(images, Recipe(), auto_batch_size=10, record_every=100)
     rows = accuracies(row_of("auto-labelling", seed, Recipe()), done, *images[2:])
-    return [row for row in _timed(rows, done) if row.n_labels >= BUDGET]
+    return [row for row in rows if row.n_labels >= BUDGET]
 
 
 def tuning(seed: int) -> list[Row]:
     """Settings to choose from, on draws of their own whose test images stay unseen."""
     images = draw(TUNING + seed, test=False)
-    recipes = [Recipe(query, C) for query in COMPARED for C in (0.01, 0.03, 0.1, 0.3, 1, 10, 100)]
+    recipes = [Recipe(query, C) for query in COMPARED for C in (0.01, 0.03, 0.1, 0.3, 1, 10)]
     recipes += [
         Recipe(query, learning_rate=rate, refitted=refitted)
         for query in ("random", "least confident", "margin")
@@ -133,9 +145,10 @@ def tuning(seed: int) -> list[Row]:
         rows += accuracies(row, done, *images[2:])
     done = replicate(images, BETTER, record_every=BUDGET)
     x = scale(images.data.x_pool)
+    graph = neighbours(x)
     trials = [("self-training", least, *self_labels(done, least)) for least in (0, 0.5, 0.8, 0.9, 0.95)]
     for alpha in (0.5, 0.7, 0.8, 0.9, 0.95):
-        labels = spread_labels(x, done.learner.labeled, done.learner.labels, alpha=alpha)
+        labels = spread_labels(graph, done.learner.labeled, done.learner.labels, alpha)
         trials.append(("spreading", alpha, np.arange(len(x)), labels))
     for variant, setting, chosen, labels in trials:
         accuracy = _learned(images, x[chosen], labels)
@@ -145,25 +158,24 @@ def tuning(seed: int) -> list[Row]:
 
 
 def better_recipe(seed: int) -> list[Row]:
-    """The better recipe, with each query; and random labels up to 2,000 to compare with."""
-    images = draw(seed)
+    """The better recipe, with each query; and random labels up to 1,200, and all, to compare with."""
     recipes = [(replace(BETTER, query=query), BUDGET) for query in COMPARED]
     recipes += [
-        (replace(BETTER, query="random", batch_size=size), n) for size, n in ((100, 2000), (4000, 4000))
+        (replace(BETTER, query="random", batch_size=size), n) for size, n in ((100, 1200), (4000, 4000))
     ]
-    return _curves("better recipe", images, recipes)
+    return _curves("better recipe", seed, recipes)
 
 
 def batch_sizes(seed: int) -> list[Row]:
-    """Batches of 1 and 50, the article's way and the better way (10 is in their own experiments)."""
-    sizes = [replace(recipe, batch_size=size) for size in (1, 50) for recipe in (Recipe(), BETTER)]
-    return _curves("batch size", draw(seed), [(recipe, BUDGET) for recipe in sizes])
+    """Batches of 1, 10 and 50, the article's way and the better way."""
+    sizes = [replace(recipe, batch_size=size) for size in (1, 10, 50) for recipe in (Recipe(), BETTER)]
+    return _curves("batch size", seed, [(recipe, BUDGET) for recipe in sizes])
 
 
 def refitting(seed: int) -> list[Row]:
     """The article's way, but every fit from zero weights."""
     queries = ("random", "least confident", "margin")
-    return _curves("refitting", draw(seed), [(Recipe(query, refitted=True), BUDGET) for query in queries])
+    return _curves("refitting", seed, [(Recipe(query, refitted=True), BUDGET) for query in queries])
 
 
 def pseudo_labeling(seed: int) -> list[Row]:
@@ -172,16 +184,16 @@ def pseudo_labeling(seed: int) -> list[Row]:
     "share right" is the share of them that is right, among all images that no person labelled and among those
     that self-training takes.
     """
-    images = draw(seed)
+    images = shared_draw(seed)
     x, y = scale(images.data.x_pool), images.data.y_pool
-    rows = []
+    graph, rows = neighbours(x), []
     for query in ("random", "margin"):
         recipe = replace(BETTER, query=query)
-        done = replicate(images, recipe, record_every=BUDGET)
+        done = shared_run(seed, recipe, BUDGET)
         labeled, everywhere = done.learner.labeled, np.arange(len(y))
         sure, own = self_labels(done, BEST_CONFIDENCE)
         _, all_own = self_labels(done, 0)
-        spread = spread_labels(x, labeled, done.learner.labels)
+        spread = spread_labels(graph, labeled, done.learner.labels)
         for variant, chosen, labels in (("self-training", sure, own), ("spreading", everywhere, spread)):
             row = row_of("pseudo-labelling", seed, recipe, variant=variant, n_labels=len(labels))
             rows.append(row._replace(value=_learned(images, x[chosen], labels)))
@@ -196,15 +208,15 @@ def pseudo_labeling(seed: int) -> list[Row]:
 
 def tenths(seed: int) -> list[Row]:
     """Accuracy on each tenth of the test images, to tell how much hangs on which images judge."""
-    images = draw(seed)
+    images = shared_draw(seed)
     parts = np.split(np.random.default_rng(10).permutation(len(images.y_test)), 10)
     recipes = [Recipe("random", batch_size=BUDGET), Recipe(), replace(BETTER, query="random"), BETTER]
     rows = []
     for recipe in recipes:
-        done = replicate(images, recipe, record_every=BUDGET)
+        done = shared_run(seed, recipe, BUDGET)
         for k, part in enumerate(parts):
             row = row_of("test images", seed, recipe, judged_by=f"tenth {k} of the test images")
-            rows += accuracies(row, done, images.x_test[part], images.y_test[part])
+            rows += accuracies(row, done, images.x_test[part], images.y_test[part], BUDGET)
     return rows
 
 
@@ -213,13 +225,16 @@ def label_noise(seed: int) -> list[Row]:
 
     Only the labels that are bought are wrong. The article's recipe stops its training on right ones.
     """
-    images, rows = draw(seed), []
+    images, rows = shared_draw(seed), []
     for share in WRONG_LABELS:
         noisy = with_wrong_labels(images, share)
         for recipe in (BETTER, replace(BETTER, query="random"), Recipe()):
-            done = replicate(noisy, recipe, record_every=NOISE_EVERY)
+            if share:
+                done = replicate(noisy, recipe, record_every=NOISE_EVERY)
+            else:
+                done = shared_run(seed, recipe, BUDGET)
             row = row_of("label noise", seed, recipe, wrong_labels=float(share))
-            rows += _timed(accuracies(row, done, *images[2:]), done)
+            rows += accuracies(row, done, *images[2:], NOISE_EVERY)
     return rows
 
 
@@ -280,7 +295,13 @@ EXPERIMENTS: dict[str, Callable[[int], list[Row]]] = {
     "stopping": stopping,
     **carry_over.EXPERIMENTS,
 }
-FEWER = {"tuning": 20, "forecasts": 50} | carry_over.FEWER
+FEWER = carry_over.FEWER | {
+    "auto-labelling": 20,
+    "tuning": 10,
+    "batch size": 20,
+    "forecasts": 50,
+    "stopping": 40,
+}
 """Experiments of fewer draws. Each has all that it is compared with, or only settles a recipe: read whole."""
 
 
@@ -313,12 +334,12 @@ def _timed(rows: list[Row], done: Run) -> list[Row]:
     return [*rows, rows[-1]._replace(measure="seconds", value=round(float(done.seconds[-1]), 3))]
 
 
-def _curves(experiment: str, images: Draw, recipes: Iterable[tuple[Recipe, int]]) -> list[Row]:
+def _curves(experiment: str, seed: int, recipes: Iterable[tuple[Recipe, int]]) -> list[Row]:
     """Rows of recipes, each with its label budget."""
-    rows = []
+    images, rows = shared_draw(seed), []
     for recipe, budget in recipes:
-        done = replicate(images, recipe, budget)
-        rows += _timed(accuracies(row_of(experiment, images.seed, recipe), done, *images[2:]), done)
+        done = shared_run(seed, recipe, budget)
+        rows += _timed(accuracies(row_of(experiment, seed, recipe), done, *images[2:]), done)
     return rows
 
 
@@ -381,17 +402,20 @@ def results(experiments: Sequence[str], seeds: Iterable[int], recompute: bool = 
 def compute(experiments: Sequence[str], seeds: Iterable[int]) -> Iterator[Row]:
     """Rows of these experiments on draws with these numbers, in as many processes as there are processors.
 
-    Raises RuntimeError if one of the processes dies.
+    One process does all of a draw, so that a run that several experiments look at is made once. Raises
+    RuntimeError if one of the processes dies.
     """
-    seeds = list(seeds)
-    tasks = [(name, seed) for name in experiments for seed in seeds[: FEWER.get(name)]]
+    tasks = []
+    for i, seed in enumerate(seeds):
+        if names := [name for name in experiments if i < FEWER.get(name, math.inf)]:
+            tasks.append((names, seed))
     for rows in progress(in_processes(_compute, tasks), "draws", len(tasks)):
         yield from rows
 
 
-def _compute(task: tuple[str, int]) -> list[Row]:
-    name, seed = task
-    return EXPERIMENTS[name](seed)
+def _compute(task: tuple[list[str], int]) -> list[Row]:
+    names, seed = task
+    return [row for name in names for row in EXPERIMENTS[name](seed)]
 
 
 def renew(experiments: Sequence[str], draws: Iterable[int] = range(N_DRAWS), folder: Path = PACKAGE) -> None:

@@ -3,19 +3,22 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import lru_cache, partial
 from typing import NamedTuple
 
 import numpy as np
 
 from alhelpers.errors import check_count, check_positive
 from alhelpers.evidence.converged import Converged
-from alhelpers.evidence.draws import Draw
+from alhelpers.evidence.draws import Draw, draw
 from alhelpers.evidence.queries import ALL_QUERIES, mix_in, number_of
 from alhelpers.evidence.table import Row
 from alhelpers.learner import ActiveLearner
 from alhelpers.model_numpy import SoftmaxRegression
 from alhelpers.models import Model
+
+BUDGET = 400
+"""Labels that a run may spend, if nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -51,6 +54,11 @@ class Recipe:
         if not 0 <= self.random_share <= 1:
             raise ValueError(f"random_share is {self.random_share!r}; give a number from 0 to 1")
 
+    @property
+    def needs_every_fit(self) -> bool:
+        """Whether what is chosen, or where the next fit ends, depends on the fits before it."""
+        return self.query != "random" or (self.C is None and not self.refitted)
+
     def model(self) -> Callable[..., Model]:
         """What makes its model."""
         if self.C is not None:
@@ -84,7 +92,7 @@ class Run(NamedTuple):
 def replicate(
     images: Draw,
     recipe: Recipe,
-    label_budget: int = 400,
+    label_budget: int = BUDGET,
     auto_batch_size: int | None = None,
     record_every: int = 10,
     model: Callable[..., Model] | None = None,
@@ -92,8 +100,9 @@ def replicate(
     """Spend a label budget batch by batch; with auto_batch_size, then let the model label the rest.
 
     Every run on a draw, but for a cold start, begins with the same batch, the first in the pool. Fits are
-    recorded when the number of labels is a multiple of `record_every`, and at the end. The same call gives
-    the same numbers, with the same versions of NumPy and SciPy. `model` takes the place of the recipe's.
+    recorded when the number of labels is a multiple of `record_every`, and at the end; others are left out
+    if nothing depends on them. The same call gives the same numbers, with the same versions of NumPy and
+    SciPy. `model` takes the place of the recipe's.
 
     Raises ValueError if the budget does not fit the pool, or a number is no count.
     """
@@ -112,13 +121,27 @@ def replicate(
         else:
             learner.most_confident_first()
             learner.auto_label(min(auto_batch_size, end - n))
-        learner.fit(verbose=False)
         n = len(learner.labeled)
-        if n % record_every == 0 or n == end:
+        recorded = n % record_every == 0 or n == end
+        if recorded or model or auto_batch_size or recipe.needs_every_fit:
+            learner.fit(verbose=False)
+        if recorded:
             weights = learner.weight_images().reshape(images.data.n_classes, -1).T
             bias = learner.model.bias.copy()  # type: ignore[attr-defined]  # of a recipe's models
             fits.append((n, time.process_time() - begin, weights, bias))
     return Run(learner, *map(np.array, zip(*fits, strict=True)))
+
+
+@lru_cache(maxsize=1)
+def shared_draw(seed: int) -> Draw:
+    """The usual draw from MNIST, made once for all experiments."""
+    return draw(seed)
+
+
+@lru_cache(maxsize=16)  # a run holds some 20 MB
+def shared_run(seed: int, recipe: Recipe, label_budget: int) -> Run:
+    """A run on the usual draw, recorded at every ten labels, made once for all experiments."""
+    return replicate(shared_draw(seed), recipe, label_budget)
 
 
 def _check(
@@ -164,6 +187,13 @@ def rows_at(row: Row, n_labels: np.ndarray, values: np.ndarray) -> list[Row]:
     return [row._replace(n_labels=int(n), value=round(float(value), 6)) for n, value in pairs]
 
 
-def accuracies(row: Row, run: Run, x: np.ndarray, y: np.ndarray) -> list[Row]:
-    """Rows of the accuracy after each recorded fit on images x, (n, n_features), with labels y, (n,)."""
+def accuracies(row: Row, run: Run, x: np.ndarray, y: np.ndarray, every: int = 1) -> list[Row]:
+    """Rows of the accuracy on images x, (n, n_features), with labels y, (n,), after recorded fits.
+
+    These are the fits at every `every` labels, and the last.
+    """
+    kept = run.n_labels % every == 0
+    kept[-1] = True
+    arrays = (array[kept] for array in run[1:])
+    run = Run(run.learner, *arrays)
     return rows_at(row, run.n_labels, score(x, y, run))

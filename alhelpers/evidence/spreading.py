@@ -8,16 +8,10 @@ from alhelpers.evidence.draws import N_CLASSES
 N_NEIGHBOURS = 10
 
 
-def spread_labels(x: np.ndarray, labeled: np.ndarray, labels: np.ndarray, alpha: float = 0.9) -> np.ndarray:
-    """Labels for all images x, (n, n_features): those given, and for the others what spreads from neighbours.
+def neighbours(x: np.ndarray) -> csr_array:
+    """How much each of images x, (n, n_features), passes to its nearest neighbours: (n, n), 0 to all others.
 
-    Each image passes a share alpha of what it holds to its nearest neighbours, again and again, while the
-    labelled ones keep feeding in their labels. Every class feeds in the same amount. Where nothing arrives,
-    the most frequent of the given labels stands. int64 of shape (n,). Takes memory for n² distances.
-
-    Raises ValueError if there are no more images than N_NEIGHBOURS.
-
-    Source: Zhou, Bousquet, Lal, Weston and Schölkopf (2004), "Learning with Local and Global Consistency".
+    Takes memory for n² distances. Raises ValueError if there are no more images than N_NEIGHBOURS.
     """
     if len(x) <= N_NEIGHBOURS:
         raise ValueError(f"{len(x)} images have no {N_NEIGHBOURS} neighbours each; give more images")
@@ -30,8 +24,21 @@ def spread_labels(x: np.ndarray, labeled: np.ndarray, labels: np.ndarray, alpha:
     graph = csr_array((weight, (np.repeat(np.arange(len(x)), N_NEIGHBOURS), near.ravel())), (len(x), len(x)))
     graph = graph.maximum(graph.T)
     root = diags_array(1 / np.sqrt(graph.sum(axis=1)))
-    graph = (root @ graph @ root).tocsr()
-    source = np.zeros((len(x), N_CLASSES))
+    return (root @ graph @ root).tocsr()
+
+
+def spread_labels(
+    graph: csr_array, labeled: np.ndarray, labels: np.ndarray, alpha: float = 0.9
+) -> np.ndarray:
+    """Labels for all images of the graph: those given, and for the others what spreads from neighbours.
+
+    Each image passes a share alpha of what it holds to its neighbours, again and again, while the labelled
+    ones keep feeding in their labels. Every class feeds in the same amount. Where nothing arrives, the most
+    frequent of the given labels stands. int64 of shape (n,).
+
+    Source: Zhou, Bousquet, Lal, Weston and Schölkopf (2004), "Learning with Local and Global Consistency".
+    """
+    source = np.zeros((graph.shape[0], N_CLASSES))
     source[labeled, labels] = 1
     source /= np.maximum(source.sum(axis=0), 1)
     held = source

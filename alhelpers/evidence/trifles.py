@@ -18,9 +18,13 @@ class Double(SoftmaxRegression):
 
     number = np.float64
 
+    def prepare(self, x: np.ndarray) -> np.ndarray:
+        """Images that are used again and again."""
+        return x.astype(self.number)
+
     def fit(self, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:
-        """As for the article's model."""
-        return super().fit(x.astype(self.number), y, x_test.astype(self.number), y_test)
+        """As for the article's model; the test images are prepared."""
+        return super().fit(x.astype(self.number), y, x_test, y_test)
 
 
 def shuffled(seed: int, kind: type[SoftmaxRegression] = SoftmaxRegression) -> type[SoftmaxRegression]:

@@ -194,6 +194,38 @@ def test_converged_agrees_with_itself_for_few_and_many_images():
     np.testing.assert_allclose(dark.weights[:784], model.weights, atol=1e-4)
 
 
+def test_random_labels_are_fitted_only_where_a_fit_is_looked_at(small):
+    def both(**settings):
+        runs_of = [runs.replicate(small, Recipe(**settings), 60, record_every=n) for n in (30, 10)]
+        return [len(run.learner.history) for run in runs_of], *runs_of
+
+    fits, few, many = both(query="random", C=0.1)
+    assert fits == [2, 6]
+    np.testing.assert_allclose(few.weights, many.weights[[2, 5]], atol=1e-3)
+    fits, few, many = both(query="random", refitted=True)
+    assert fits == [2, 6]
+    np.testing.assert_array_equal(few.weights, many.weights[[2, 5]])
+    for settings in ({"query": "random"}, {"query": "margin", "C": 0.1}, {"refitted": True}):
+        fits, few, many = both(**settings)
+        assert fits == [6, 6], "each fit leaves its mark on the next, or the query looks at it"
+        np.testing.assert_array_equal(few.weights, many.weights[[2, 5]])
+
+
+def test_a_model_that_labels_the_rest_itself_is_fitted_every_time(small):
+    done = runs.replicate(small, Recipe("random", 0.1), 50, auto_batch_size=50, record_every=300)
+    assert len(done.learner.history) == 10
+    right = done.learner.labels[50:] == small.data.y_pool[done.learner.labeled[50:]]
+    assert right.mean() > 0.5
+
+
+def test_accuracies_are_of_the_fits_asked_for_and_of_the_last(small):
+    done = runs.replicate(small, Recipe(), 70)
+    row = runs.row_of("a", 5, Recipe())
+    every_ten = runs.accuracies(row, done, small.x_test, small.y_test)
+    assert [row.n_labels for row in every_ten] == list(range(10, 80, 10))
+    assert runs.accuracies(row, done, small.x_test, small.y_test, 30) == [every_ten[i] for i in (2, 5, 6)]
+
+
 def test_refitting_forgets_the_last_round(small):
     last = runs.replicate(small, Recipe("random", batch_size=20, refitted=True), 60, record_every=20)
     once = runs.replicate(small, Recipe("random", batch_size=60), 60)
@@ -214,14 +246,15 @@ def test_spread_labels_follow_the_clusters_and_keep_what_was_given():
     rng = np.random.default_rng(0)
     x = np.concatenate([rng.normal(k * 4, 1, (100, 5)) for k in range(3)]).astype(np.float32)
     truth = np.repeat(range(3), 100)
-    labels = spreading.spread_labels(x, np.array([0, 100, 200]), np.array([0, 1, 2]))
+    graph = spreading.neighbours(x)
+    labels = spreading.spread_labels(graph, np.array([0, 100, 200]), np.array([0, 1, 2]))
     assert np.mean(labels == truth) > 0.98
-    lone = spreading.spread_labels(x, np.array([0, 100, 200, 1]), np.array([0, 1, 2, 2]))
+    lone = spreading.spread_labels(graph, np.array([0, 100, 200, 1]), np.array([0, 1, 2, 2]))
     assert lone[1] == 2, "a given label was changed"
-    far = spreading.spread_labels(1000 * x, np.array([0, 1, 100]), np.array([0, 0, 1]))
+    far = spreading.spread_labels(spreading.neighbours(1000 * x), np.array([0, 1, 100]), np.array([0, 0, 1]))
     assert (far[200:] == 0).all(), "where nothing arrives, the most frequent label stands"
     with pytest.raises(ValueError, match="9 images have no 10 neighbours each"):
-        spreading.spread_labels(x[:9], np.array([0]), np.array([0]))
+        spreading.neighbours(x[:9])
 
 
 @pytest.mark.parametrize(
