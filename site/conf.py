@@ -39,6 +39,8 @@ pygments_style = "a11y-high-contrast-light"
 pygments_dark_style = "a11y-high-contrast-dark"
 
 
+# What a notebook calls the page that a reader of the site has at hand.
+TRY = "`build/try.html`", '<a href="../try.html"><code>build/try.html</code></a>'
 # Needs a program or a running kernel; the picture or the text beside it is shown instead.
 NOT_FOR_A_PAGE = (History.MIME, "application/vnd.jupyter.widget-view+json")
 
@@ -52,6 +54,8 @@ def prepare(app: Sphinx, docname: str, source: list[str]) -> None:
     notebook = json.loads(source[0])
     notebook["metadata"].pop("widgets", None)  # their state; with it would come scripts from elsewhere
     for cell in notebook["cells"]:
+        if cell["cell_type"] == "markdown":
+            cell["source"] = "".join(cell["source"]).replace(*TRY)
         for output in cell.get("outputs", ()):
             for mime in NOT_FOR_A_PAGE:
                 output.get("data", {}).pop(mime, None)

@@ -101,6 +101,16 @@ def test_every_link_and_anchor_leads_somewhere(site, pages):
     assert not broken, "\n".join(broken)
 
 
+def test_a_notebook_that_names_the_page_to_try_links_to_it(site, pages):
+    named = 0
+    for name, page in pages.items():
+        for code in page.find_all("code") if name.startswith("notebooks/") else ():
+            if code.get_text() == "build/try.html":
+                named += 1
+                assert inside(site, name, code.find_parent("a")["href"])[0] == site / "try.html"
+    assert named
+
+
 def images_of(notebook):
     """The words of the images in a notebook: of its figures and of those in its prose."""
     for cell in notebook.cells:
