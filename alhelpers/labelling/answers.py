@@ -107,16 +107,12 @@ class Answers:
 
     def waiting(self, look: Look) -> Iterator[str]:
         """The images that this look still asks about; those the person has skipped come last."""
-        asked, skips = self._asked_by(look), self._skips.get(look.who, {})
+        asked, skips = self.asked_by(look), self._skips.get(look.who, {})
         yield from (image for image in asked if image not in skips)
         later = [image for image in skips if image in asked]
         yield from sorted(later, key=lambda image: skips[image][-1])
 
-    def is_waiting(self, look: Look, image: str | None) -> bool:
-        """Whether this look still asks about an image."""
-        return image in self._asked_by(look)
-
-    def _asked_by(self, look: Look) -> OrderedDict[str, None]:
+    def asked_by(self, look: Look) -> OrderedDict[str, None]:
         """The images of a look that have no answer that counts. At every click: so they are remembered."""
         person = look.who if look.again else None
         if self._asked and self._asked[0] is look.among and self._asked[1] == person:
@@ -160,8 +156,10 @@ class Answers:
         """What counts: a label, None for "cannot tell", or WAITING."""
         if correction := self.correction(image):
             return correction.label
-        answers = self._standing.get(image)
-        return _counts(answers) if answers else WAITING
+        answers = self._standing.get(image, {}).values()
+        if labels := [event for event in answers if event.label is not None]:
+            return min(labels).label  # what was recorded first
+        return None if answers else WAITING
 
     def _replace(self, image: str, who: str, event: Event | None) -> None:
         """Put a person's answer in place of the one that stood; None takes that away."""
@@ -176,9 +174,3 @@ class Answers:
             insort(times, event.milliseconds)
         if not answers:
             del self._standing[image]
-
-
-def _counts(answers: dict[str, Event]) -> str | None:
-    """The label recorded first among those that stand; None if nobody could tell."""
-    labels = [event for event in answers.values() if event.label is not None]
-    return min(labels).label if labels else None

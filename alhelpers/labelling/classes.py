@@ -28,14 +28,17 @@ def labels_as_numbers(labels: list, classes: Sequence[str] | None) -> tuple[np.n
     given = [label for label in labels if label is not None]
     if all(isinstance(label, Integral) and not isinstance(label, bool) for label in given):
         if classes is None:
-            classes = _numbered_classes(max(given)) if given else ()
+            n = max(given, default=-1) + 1
+            if given:
+                _check_number(n, f"the largest is {n - 1}")
+            classes = tuple(map(str, range(n)))
         known, wanted = range(len(classes)), f"numbers from 0 to {len(classes) - 1}"
     elif odd := [label for label in given if not isinstance(label, str)]:
         raise ImagesError(
             f"a label is {odd[0]!r:.80}; give either names or whole numbers, and None where there is no label"
         )
     else:
-        labels = [None if label is None else _as_class(label, classes) for label in labels]
+        labels = [label and (matching(label, classes or ()) or label) for label in labels]
         names = {label for label in labels if label is not None}
         check_alike("labels", names)
         if classes is None:
@@ -65,15 +68,10 @@ def class_names(classes: Sequence[str]) -> tuple[str, ...]:
     return tuple(clean(str(name)) for name in names)
 
 
-def check_alike(what: str, names: Iterable[str]) -> None:
+def check_alike(what: str, names: Iterable[str], remedy: str = "rename one of them") -> None:
     """Raise ImagesError if two of these names look alike."""
     if alike := twins(sorted(names)):
-        raise ImagesError(f"the {what} {alike[0]!r} and {alike[1]!r} look alike; rename one of them")
-
-
-def _numbered_classes(largest: int) -> tuple[str, ...]:
-    _check_number(largest + 1, f"the largest is {largest}")
-    return tuple(str(k) for k in range(largest + 1))
+        raise ImagesError(f"the {what} {alike[0]!r} and {alike[1]!r} look alike; {remedy}")
 
 
 def _check_number(n_classes: int, example: str) -> None:
@@ -85,13 +83,10 @@ def _check_number(n_classes: int, example: str) -> None:
         )
 
 
-def _as_class(label: str, classes: Sequence[str] | None) -> str:
-    """The class that a label means, if one is; otherwise the label as it is kept."""
-    return matching(clean(label), classes or ()) or clean(label)
-
-
 def _as_meant(label: object) -> object:
-    """A label, or None for none. pandas makes 1.0 of 1 where others are missing, and NaN of those."""
+    """A label as it is kept, or None. pandas makes 1.0 of 1 where others are missing, and NaN of those."""
+    if isinstance(label, str):
+        return clean(label)
     if isinstance(label, float):
         label = None if label != label else int(label) if label.is_integer() else label
     return None if label is None or label == -1 else label

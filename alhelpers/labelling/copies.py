@@ -12,7 +12,7 @@ from alhelpers.data import CANNOT_TELL
 from alhelpers.files import replacing
 from alhelpers.labelling.events import LedgerError
 from alhelpers.labelling.names import fold
-from alhelpers.labelling.tables import write_table
+from alhelpers.labelling.tables import table_as_bytes, write_bytes
 
 if TYPE_CHECKING:
     from alhelpers.labelling.images import Images
@@ -35,10 +35,12 @@ def write_copies(
         if os.path.lexists(folder) and not (folder.is_dir() and not any(folder.iterdir())):
             raise LedgerError(f"{folder} is there already and not empty; give a new or an empty folder")
         with replacing(folder, again=False) as fresh:  # what is in it are labels, not results
-            places = _places(fresh, classes, with_table)
+            taken: set[str] = set()
+            places = [fresh / (PLACE if with_table else _safe_name(name, taken)) for name in classes]
             rows, changed = _copy(fresh, images, numbers, classes, places)
             if with_table:
-                write_table(fresh / TABLE, ("file_name", "label", "name", "sha256"), rows)
+                columns = ("file_name", "label", "name", "sha256")
+                write_bytes(fresh / TABLE, table_as_bytes(fresh / TABLE, columns, rows))
     except OSError as problem:
         reason = problem.strerror or problem
         raise LedgerError(
@@ -56,14 +58,6 @@ def write_copies(
     return said
 
 
-def _places(fresh: Path, classes: Sequence[str], with_table: bool) -> list[Path]:
-    """The folder for each class."""
-    if with_table:
-        return [fresh / PLACE] * len(classes)
-    taken: set[str] = set()
-    return [fresh / _safe_name(name, taken) for name in classes]
-
-
 def _copy(
     fresh: Path, images: "Images", numbers: np.ndarray, classes: Sequence[str], places: list[Path]
 ) -> tuple[list[dict[str, str]], int]:
@@ -76,8 +70,7 @@ def _copy(
         if content is None:
             changed += 1
             continue
-        if place not in taken:
-            place.mkdir()
+        place.mkdir(exist_ok=True)
         suffix = "" if "." in images.names[i] else ".png"
         name = _safe_name(images.names[i] + suffix, taken.setdefault(place, set()))
         (place / name).write_bytes(content)

@@ -9,7 +9,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from alhelpers.labelling.events import NAMED, LedgerError, check_classes, check_new_classes
-from alhelpers.labelling.schema import SCHEMA, STAMP, UPGRADES, check, names_of, version_of
+from alhelpers.labelling.schema import SCHEMA, SCHEMAS, STAMP, UPGRADES, names_of, version_of
+from alhelpers.labelling.trust import check_schema
 
 BUSY_SECONDS = 5.0
 """How long a locked file is waited for."""
@@ -81,7 +82,7 @@ class Database:
                 self._execute_when_free("begin immediate" if write else "begin", "pragma user_version")
                 version = self._read_classes()
                 if write and version in UPGRADES:
-                    self._execute(*UPGRADES[version])
+                    self._execute_when_free(*UPGRADES[version])
                     self._read_classes()
                 yield
                 self._execute_when_free("commit")
@@ -112,16 +113,14 @@ class Database:
         with self._lock:
             try:
                 yield
-            except sqlite3.Error as problem:
+            except (sqlite3.Error, UnicodeDecodeError) as problem:
                 code, reason = getattr(problem, "sqlite_errorcode", 0), str(problem)
                 if "closed database" in reason:
                     reason = "it has been closed; open the ledger anew"
-                if "decode to UTF-8" in reason:
+                # Of what is in a damaged file, or of what SQLite wanted to say about it.
+                if "decode to UTF-8" in reason or isinstance(problem, UnicodeDecodeError):
                     code = sqlite3.SQLITE_CORRUPT
                 reason = ADVICE.get(code) or ADVICE.get(code & 0xFF) or reason
-                raise LedgerError(f"{self.file} cannot be used: {reason}") from None
-            except UnicodeDecodeError:  # of what SQLite wanted to say about a damaged file
-                reason = ADVICE[sqlite3.SQLITE_CORRUPT]
                 raise LedgerError(f"{self.file} cannot be used: {reason}") from None
 
     def _open(self, classes: tuple[str, ...]) -> None:
@@ -145,7 +144,7 @@ class Database:
                     f"{former[0]!r} is or was the name of class {self.numbers[former[0]]} in {self.file}; "
                     "give a new class another name"
                 )
-            self._execute(*(() if self.classes else (*SCHEMA, *STAMP)))
+            self._execute_when_free(*(() if self.classes else (*SCHEMA, *STAMP)))
             self._db.executemany("insert into class (number, name) values (?, ?)", new)
 
     def _check_given(self, classes: tuple[str, ...]) -> None:
@@ -162,17 +161,13 @@ class Database:
                     f"give {', '.join(map(repr, self.classes))}, then new ones, or another ledger file"
                 )
 
-    def _execute(self, *statements: str) -> None:
-        for statement in statements:
-            self._db.execute(statement)
-
     def _read_classes(self) -> int:
         """Take in the classes, none of an empty file; return its version. LedgerError if it is no ledger."""
         version = version_of(self._db, self.file)
         if version:
             (schema,) = self._db.execute("pragma schema_version").fetchone()
             if schema != self._checked:
-                check(self._db, version, self.file)
+                check_schema(self._db, SCHEMAS[version], self.file)
                 self._checked = schema
         self.classes, self.numbers = names_of(self._db) if version else ((), {})
         return version

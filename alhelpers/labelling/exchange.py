@@ -1,6 +1,5 @@
 """Labels from and for other programs: what a row says, which image it means, and which file is one's own."""
 
-import contextlib
 import os
 import re
 from collections import Counter
@@ -11,16 +10,10 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from alhelpers.labelling.answers import Answers
-from alhelpers.labelling.events import (
-    IMPORT,
-    UNSURE,
-    Event,
-    LedgerError,
-    check_digest,
-)
+from alhelpers.labelling.events import IMPORT, UNSURE, Event, LedgerError, check_digest
 from alhelpers.labelling.names import clean, matching
 from alhelpers.labelling.record import Record
-from alhelpers.labelling.tables import is_unicode, read_table, table_as_bytes, write_bytes, write_table
+from alhelpers.labelling.tables import is_unicode, read_table, table_as_bytes, write_bytes
 
 if TYPE_CHECKING:
     from alhelpers.labelling.images import Images
@@ -239,19 +232,14 @@ def export_predictions(path: Path, images: "Images", classes: Sequence[str], pro
     Raises LedgerError if the file cannot be written, or is there and says anything else: people mend such
     files by hand.
     """
-    columns, said = (
-        ("image", "name", "label", "confidence"),
-        zip(images.digests, images.names, proba, strict=True),
-    )
-    rows = [[digest, name, classes[p.argmax()], round(float(p.max()), 4)] for digest, name, p in said]
-    if os.path.lexists(path):
-        with contextlib.suppress(LedgerError):
-            header, there = read_table(path)
-            if tuple(header) == columns and [[*map(str, row.values())] for _, row in there] == [
-                [*map(str, row)] for row in rows
-            ]:
-                return
+    rows = [
+        {"image": digest, "name": name, "label": classes[p.argmax()], "confidence": round(float(p.max()), 4)}
+        for digest, name, p in zip(images.digests, images.names, proba, strict=True)
+    ]
+    content = table_as_bytes(path, ("image", "name", "label", "confidence"), rows)
+    if not os.path.lexists(path):
+        write_bytes(path, content)
+    elif _content(path) != content:
         raise LedgerError(
             f"{path} is there already and says something else; give another name, or move it away"
         )
-    write_table(path, columns, [dict(zip(columns, row, strict=True)) for row in rows])

@@ -6,24 +6,10 @@ import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
 
-from alhelpers.labelling.classes import ImagesError
-from alhelpers.labelling.names import clean, matching, twins
+from alhelpers.labelling.classes import ImagesError, check_alike
+from alhelpers.labelling.names import clean, matching
 from alhelpers.labelling.pictures import EXTENSIONS, reason
-
-
-class Found(NamedTuple):
-    """Image files, and entries that cannot be read, by name; and what is said about the others."""
-
-    files: list[tuple[str, str]]
-    """(name, path), by name"""
-    broken: list[tuple[str, str]]
-    """(name, reason), by name"""
-    notes: list[str]
-    folders: list[str]
-    """First-level sub-folders that were searched, by name"""
-
 
 SPLIT = re.compile(
     r"(train(ing)?|val(id|idation)?|test(ing)?|dev|eval(uation)?|hold.?out|(fold|split).?\d+)"
@@ -33,8 +19,17 @@ SPLIT = re.compile(
 """What people call the parts of a data set."""
 
 
-class _Search:
-    """A walk through a folder, and what it comes across."""
+class Search:
+    """A walk through a folder, and what it comes across.
+
+    Attributes
+    ----------
+    files : (name, path) of each image file, by name
+    broken : (name, reason) of each entry that cannot be read, by name
+    folders : first-level sub-folders that were searched, by name
+
+    Raises ImagesError if there is no image file.
+    """
 
     def __init__(self, folder: Path, follow_links: bool) -> None:
         self.root = os.path.abspath(folder)  # pictures are wanted later, perhaps after a change of folder
@@ -46,13 +41,20 @@ class _Search:
         self.others: Counter[str] = Counter()  # by ending
         self.hidden: list[str] = []
         self.again: list[str] = []
-        self.folders: list[str] = []  # of the first level
         for here, folders, files in os.walk(self.root, onerror=self.unreadable.append, followlinks=True):
             for name in files:
                 self._take(name, os.path.join(here, name))
             folders[:] = [name for name in sorted(folders) if self._enters(name, os.path.join(here, name))]
             if here == self.root:
                 self.folders = [_as_text(name) for name in folders]
+        self.files = sorted((self.name(path), path) for path in self.images)
+        self.broken = sorted((self.name(problem.filename), reason(problem)) for problem in self.unreadable)
+        if not self.files:
+            why = [f"{name!r} cannot be read: {why}" for name, why in self.broken[:1]] or self.notes()
+            raise ImagesError(
+                "; ".join([f"{str(folder)!r} holds no image file ({', '.join(EXTENSIONS)})", *why])
+                + "; give another folder"
+            )
 
     def _take(self, name: str, path: str) -> None:
         """Note what a file is."""
@@ -109,20 +111,6 @@ class _Search:
         return notes
 
 
-def find_images(folder: Path, follow_links: bool) -> Found:
-    """All image files in a folder and below. Raises ImagesError if there is none."""
-    search = _Search(folder, follow_links)
-    files = sorted((search.name(path), path) for path in search.images)
-    broken = sorted((search.name(problem.filename), reason(problem)) for problem in search.unreadable)
-    if not files:
-        why = [f"{broken[0][0]!r} cannot be read: {broken[0][1]}"] if broken else search.notes()
-        raise ImagesError(
-            "; ".join([f"{str(folder)!r} holds no image file ({', '.join(EXTENSIONS)})", *why])
-            + "; give another folder"
-        )
-    return Found(files, broken, search.notes(), search.folders)
-
-
 def labels_of(
     names: Sequence[str], folder: Path, classes: Sequence[str] | None
 ) -> tuple[list[str | None], list[str]]:
@@ -141,10 +129,7 @@ def labels_of(
                 f"one of them, such as {str(folder / first)!r}, or classes, or labels=False"
             )
         meant = {top: clean(top) for top in count}
-        if alike := twins(meant.values()):
-            raise ImagesError(
-                f"the sub-folders {alike[0]!r} and {alike[1]!r} look alike; rename one, or give classes"
-            )
+        check_alike("sub-folders", meant.values(), "rename one, or give classes")
     else:
         meant = {top: matching(top, classes) for top in count}
     notes = [

@@ -23,7 +23,7 @@ from PIL import Image
 from alhelpers.data import check_images
 from alhelpers.errors import check_count
 from alhelpers.labelling.classes import ImagesError, class_names, labels_as_numbers
-from alhelpers.labelling.folder import Found, counted, find_images, labels_of, listed, some
+from alhelpers.labelling.folder import Search, counted, labels_of, listed, some
 from alhelpers.labelling.pictures import fit_into_frame, is_narrow, read_picture, reason, without_warnings
 from alhelpers.progress import progress
 
@@ -79,11 +79,10 @@ class Images:
     def take(self, indices: Sequence[int] | np.ndarray) -> "Images":
         """These images in this order, by index or with a boolean for each image."""
         chosen = np.arange(len(self))[indices if isinstance(indices, np.ndarray) else list(indices)]
-        names, digests, originals = (
-            tuple(part[i] for i in chosen) for part in (self.names, self.digests, self.originals)
-        )
-        known, classes, stretch = self.known[chosen], self.classes, self.stretch
-        return Images(self.x[chosen], names, digests, known, classes, originals, stretch=stretch)
+        parts = {
+            name: tuple(getattr(self, name)[i] for i in chosen) for name in ("names", "digests", "originals")
+        }
+        return replace(self, x=self.x[chosen], known=self.known[chosen], broken=(), notes=(), **parts)
 
     def split(self, n_check: int, n_stop: int, seed: int = 0) -> tuple["Images", "Images", "Images"]:
         """Three random parts: n_check images, n_stop others, and the rest as a pool.
@@ -216,8 +215,12 @@ def load_images(
         return _from_array(np.asarray(source), frame, colour, labels, classes)
     path = Path(os.path.expanduser(source))
     if os.path.isdir(path):
-        found, known = _find_labelled(path, labels, classes, follow_links)
-        return _from_files(path, found, known, classes, frame or (SIDE, SIDE), bool(colour), stretch)
+        if labels is not None and labels is not False:
+            raise ImagesError(
+                "labels are given for a folder, whose sub-folders are the labels; give None or False"
+            )
+        found, size = Search(path, follow_links), frame or (SIDE, SIDE)
+        return _from_files(path, found, labels is None, classes, size, bool(colour), stretch)
     if path.suffix.lower() != ".npz" or not os.path.isfile(path):
         raise ImagesError(f"{str(path)!r} is no folder and no .npz file; give one of these, or an array")
     x, y, notes = _read_npz(path)
@@ -225,34 +228,19 @@ def load_images(
     return replace(images, notes=(*notes, *images.notes))
 
 
-def _find_labelled(
-    folder: Path,
-    labels: Sequence | np.ndarray | bool | None,
-    classes: Sequence[str] | None,
-    follow_links: bool,
-) -> tuple[Found, list[str | None]]:
-    """The images of a folder, and the name of the sub-folder that is the label of each."""
-    if labels is not None and labels is not False:
-        raise ImagesError(
-            "labels are given for a folder, whose sub-folders are the labels; give None or False"
-        )
-    found = find_images(folder, follow_links)
-    if labels is False:
-        return found, [None] * len(found.files)
-    known, notes = labels_of([name for name, _ in found.files], folder, classes)
-    return found._replace(notes=found.notes + notes), known
-
-
 def _from_files(
     folder: Path,
-    found: Found,
-    labels: list[str | None],
+    found: Search,
+    labelled: bool,
     classes: Sequence[str] | None,
     frame: tuple[int, int],
     colour: bool,
     stretch: bool,
 ) -> Images:
-    # Classes come from all files, so that a repaired one does not change them.
+    # Labels and classes come from all files, so that a repaired one does not change them.
+    labels, about_labels = [None] * len(found.files), []
+    if labelled:
+        labels, about_labels = labels_of([name for name, _ in found.files], folder, classes)
     known, classes = labels_as_numbers(labels, classes)
     x = np.empty((len(found.files), *frame, 3)[: 4 if colour else 3], np.uint8)
     good, digests, broken, remarks = [], [], [*found.broken], {}
@@ -277,7 +265,8 @@ def _from_files(
     notes = [remark.format(counted(named)) for remark, named in sorted(remarks.items())]
     empty = sorted({*found.folders} - {name.partition("/")[0] for name in names})
     notes += [f"no image that can be read: {counted(empty, 'sub-folder')}"] * bool(empty)
-    notes = [*found.notes, *notes, *_about_equal_ones(names, digests, known[good], classes)]
+    notes = [*found.notes(), *about_labels, *notes]
+    notes += _about_equal_ones(names, digests, known[good], classes)
     x, digests = x[: len(good)], tuple(digests)
     return Images(x, names, digests, known[good], classes, paths, tuple(broken), tuple(notes), stretch)
 

@@ -121,11 +121,6 @@ class Ledger(LedgerReader):
             event = self._record.event(image, CORRECT, label, look.who, before.round)
             answers.add(self._record.append(event))
 
-    def undo_correction(self, look: Look) -> str | None:
-        """Take back this person's last correction that stands; return its image, None if there is none."""
-        events = [event for event in self.standing(look.who) if event.action == CORRECT]
-        return self.undo(look, events[-1].image) if events else None
-
     def name_class(self, who: str, number: int, name: str) -> None:
         """Give a class another name, or add one with the number after the last; its labels follow.
 
@@ -134,8 +129,7 @@ class Ledger(LedgerReader):
         look = Look(who)
         with self._transaction(write=True) as answers:
             answers.check_person(look.who)
-            self._record.name_class(number, name)
-            self._record.append(self._record.naming(number, look.who))
+            self._record.name_class(number, name, look.who)
 
     def undo(self, look: Look, image: str | None = None) -> str | None:
         """Take back a person's last label, "cannot tell" or skip that is not undone yet; return its image.
@@ -212,7 +206,7 @@ class Ledger(LedgerReader):
         held_by_others = self._record.held_by_others(look)
         own = self._record.held_by(look.viewer)
         image = own
-        if own in held_by_others or not answers.is_waiting(look, own):
+        if own in held_by_others or own not in answers.asked_by(look):
             image = next((image for image in answers.waiting(look) if image not in held_by_others), None)
         self._record.hold(look, image)
         return image

@@ -8,3 +8,12 @@ function make(tag, className, text = "", attributes = {}) {
   for (const [name, value] of Object.entries(attributes)) node.setAttribute(name, value);
   return node;
 }
+
+// JupyterLab asks the element that has the focus for this mark.
+function makeButton(className, name, act, key = "") {
+  const button = make("button", className, "", { type: "button", "data-lm-suppress-shortcuts": "true" });
+  if (key && name.length > 1) button.append(make("kbd", "", key, { "aria-hidden": "true" }));
+  if (name) button.append(make("span", "", name));
+  button.addEventListener("click", act);
+  return button;
+}

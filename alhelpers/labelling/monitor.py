@@ -14,10 +14,6 @@ THRESHOLD, WINDOW = 0.99, 3
 """When answers have settled, see `is_stable`."""
 
 
-class MonitorError(UserError):
-    """What a monitor cannot judge by."""
-
-
 class Round(NamedTuple):
     """What is known after a round. In the first, nothing has changed yet: NaN.
 
@@ -45,13 +41,13 @@ class Monitor:
     y_check : the labels of the check set, integers of shape (n,), as a person gave them
     classes : names of the classes that the model tells apart; further ones are called by their numbers
 
-    `rows` holds a `Round` for each call of `add`. Raises MonitorError if the check set is empty.
+    `rows` holds a `Round` for each call of `add`. Raises UserError if the check set is empty.
     """
 
     def __init__(self, y_check: np.ndarray, classes: Sequence[str]) -> None:
         self._y_check = np.array(y_check, int)
         if not (self._y_check >= 0).any():
-            raise MonitorError(
+            raise UserError(
                 "the check set has no label, so nothing can judge the model; undo an answer and label that "
                 "image, or set a larger n_check"
             )
@@ -106,10 +102,6 @@ class Monitor:
         return doubts
 
     @property
-    def _is_still(self) -> bool:
-        return is_stable([row.kappa for row in self.rows], THRESHOLD, WINDOW)
-
-    @property
     def _is_skewed(self) -> bool:
         """Whether always giving the same answer would look good on the check set."""
         has_two = np.count_nonzero(self._of_check) > 1
@@ -135,9 +127,10 @@ class Monitor:
             batch = row.n_labels - self.rows[-2].n_labels
             line += f"; {100 * row.changed:.1f}% of answers changed, kappa {row.kappa:.3f}"
             line += f"; next {'ten' if batch == 10 else batch or 'batch'}: {_points(row.next_gain)}"
+        is_still = is_stable([row.kappa for row in self.rows], THRESHOLD, WINDOW)
         if doubts := self._doubts:
-            line += f"; {'; '.join(doubts)}" + (", so nothing is settled" if self._is_still else "")
-        elif self._is_still:
+            line += f"; {'; '.join(doubts)}" + (", so nothing is settled" if is_still else "")
+        elif is_still:
             line += f"; settled: mean kappa of {WINDOW} rounds at least {THRESHOLD:g}"
         return line
 

@@ -105,7 +105,8 @@ def _visible(image: Image.Image, stretch: bool, remarks: list[str]) -> Image.Ima
     if alpha is not None and not alpha.getbbox():
         remarks.append(OPAQUE)
     elif alpha is not None:
-        is_light = ImageStat.Stat(image.convert("L"), _rounded_up(alpha)).mean[0] > 191
+        seen = alpha.point(lambda level: 255 * (level > 0))  # every pixel with anything to see counts
+        is_light = ImageStat.Stat(image.convert("L"), seen).mean[0] > 191
         remarks += [ON_BLACK] * is_light
         paper = Image.new(image.mode, image.size, "black" if is_light else "white")
         paper.paste(image, mask=alpha)
@@ -156,8 +157,3 @@ def _scaled(levels: np.ndarray, low: float, high: float) -> np.ndarray:
     """Levels with `low` as black, 0, and `high` as white, 255; NaN is black."""
     share = (levels.astype(np.float64) - low) / max(high - low, 1e-300)
     return np.rint(255 * np.nan_to_num(share, nan=0.0).clip(0, 1)).astype(np.uint8)
-
-
-def _rounded_up(alpha: Image.Image) -> Image.Image:
-    """A mask that counts every pixel with anything to see."""
-    return alpha.point(lambda level: 255 * (level > 0))

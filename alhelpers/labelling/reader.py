@@ -62,11 +62,6 @@ class LedgerReader:
         with self._transaction() as answers:
             return answers.standing(who)
 
-    def who_answered(self, image: str) -> set[str]:
-        """Those whose answer to an image stands, a label or "cannot tell"."""
-        with self._transaction() as answers:
-            return set(answers.of_image(image))
-
     def labels_of(self, who: str) -> dict[str, int]:
         """A person's labels that stand, class number by image. What they cannot tell is left out."""
         with self._transaction() as answers:

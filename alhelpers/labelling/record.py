@@ -44,7 +44,7 @@ class Record(Database):
         events = (checked(Event(*row), self.numbers, self.file) for row in rows)
         return [event._replace(label=self.today(event.label)) for event in events]
 
-    def name_class(self, number: int, name: str) -> None:
+    def name_class(self, number: int, name: str, who: str) -> None:
         """Give a class another name; the number after the last adds one. Raises LedgerError if it cannot."""
         check_name("the class", name)
         if number not in range(len(self.classes) + 1):
@@ -57,6 +57,7 @@ class Record(Database):
         check_classes([*self.classes[:number], name, *self.classes[number + 1 :]])
         self._db.execute("insert or replace into class (number, name) values (?, ?)", (number, name))
         self._read_classes()
+        self.append(Event(0, f"class {number}", NAMED, name, who, utc_text(None), 0, None))
 
     def append(self, event: Event) -> Event:
         """Add an event as it is, and return it with its id."""
@@ -83,10 +84,6 @@ class Record(Database):
         round = whole_number("the round", round)
         milliseconds = None if milliseconds is None else whole_number("milliseconds", milliseconds)
         return Event(0, image, action, label, who, utc_text(when), round, milliseconds)
-
-    def naming(self, number: int, who: str) -> Event:
-        """The event that says how a class is called now."""
-        return Event(0, f"class {number}", NAMED, self.classes[number], who, utc_text(None), 0, None)
 
     def acts(self, who: str, among: Collection[str] = ()) -> Iterator[Event]:
         """What a person did and has not taken back, the last first: labels, "cannot tell" and skips.

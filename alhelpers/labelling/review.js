@@ -55,12 +55,6 @@ function render({ model, el }) {
     trouble.textContent = bad ? text : "";
   }
 
-  function makeButton(className, name, act) {
-    const button = make("button", className, name, { type: "button", "data-lm-suppress-shortcuts": "true" });
-    button.addEventListener("click", act);
-    return button;
-  }
-
   function showBar() {
     const undo = makeButton("al-action", "Undo my last correction", () => send({ kind: "undo" }));
     if (chosen === null) return bar.replaceChildren(make("span", "", "Click an image to correct it."), undo);

@@ -57,13 +57,18 @@ class Review:
         self.widget = ReviewWidget(classes=list(ledger.classes))
         self.widget.on_msg(self._receive)
 
-    def groups(self) -> dict[str, list[dict[str, object]]]:
-        """What the grid shows: by heading, the images under it, first those that need a look most.
+    def groups(self) -> list[dict[str, object]]:
+        """What the grid shows: headings, and the images under each, first those that need a look most.
 
         Headings are "people disagree", each class, and "cannot tell", as far as there is an image. Of each
         image there are digest, name, class number (None for "cannot tell"), and what else is to be said.
         """
-        classes, said = self.ledger.classes, self._said()
+        classes = self.ledger.classes
+        # What counts about each image: its correction alone, or the answers of all, oldest first.
+        said: dict[str, list[Event]] = {}
+        for event in self.ledger.standing():
+            if event.image in self._where:
+                said.setdefault(event.image, []).append(event)
         groups: dict[str, list] = {name: [] for name in ("people disagree", *classes, "cannot tell")}
         for image, events in said.items():
             label = next((event.label for event in events if event.label is not None), None)
@@ -71,19 +76,11 @@ class Review:
             differ = len({event.label for event in events}) > 1
             heading = "people disagree" if differ else label or "cannot tell"
             groups[heading].append((self._doubt(image, number), -events[-1].id, image, number, events))
-        return {
+        tiles = {
             heading: [self._tile(image, k, events, classes) for *_, image, k, events in sorted(members)]
             for heading, members in groups.items()
-            if members
         }
-
-    def _said(self) -> dict[str, list[Event]]:
-        """What counts about each image at hand: its correction alone, or the answers of all, oldest first."""
-        said: dict[str, list[Event]] = {}
-        for event in self.ledger.standing():
-            if event.image in self._where:
-                said.setdefault(event.image, []).append(event)
-        return said
+        return [{"heading": heading, "images": images} for heading, images in tiles.items() if images]
 
     def _doubt(self, image: str, number: int | None) -> float:
         """How probable the model finds this class; 1 if it does not know."""
@@ -130,10 +127,10 @@ class Review:
             self.ledger.correct(self._look, image, label)
             note = f"{self._name(image)} is {label or 'set aside'} now."
         elif kind == "undo":
-            image = self.ledger.undo_correction(self._look)
+            made = [event for event in self.ledger.standing(self._look.who) if event.action == CORRECT]
+            image = self.ledger.undo(self._look, made[-1].image) if made else None
             note = f"Taken back: {self._name(image)}." if image else "You have corrected nothing."
-        groups = [{"heading": heading, "images": tiles} for heading, tiles in self.groups().items()]
-        self.widget.tell(view, "show", groups=groups, note=note)
+        self.widget.tell(view, "show", groups=self.groups(), note=note)
 
     def _name(self, image: str | None) -> str:
         where = self._where.get(image)

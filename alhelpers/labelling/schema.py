@@ -4,7 +4,6 @@ import sqlite3
 from pathlib import Path
 
 from alhelpers.labelling.events import LedgerError
-from alhelpers.labelling.trust import check_schema
 
 APPLICATION, VERSION = int.from_bytes(b"aLbl"), 3
 EVENT = """create table event (
@@ -65,11 +64,6 @@ def version_of(db: sqlite3.Connection, file: Path) -> int:
             "use the alhelpers that made it"
         )
     return version if tables else 0
-
-
-def check(db: sqlite3.Connection, version: int, file: Path) -> None:
-    """Raise LedgerError unless a file has the tables and triggers of this version, and every event."""
-    check_schema(db, SCHEMAS[version], file)
 
 
 def names_of(db: sqlite3.Connection) -> tuple[tuple[str, ...], dict[str, int]]:

@@ -33,11 +33,6 @@ def unquoted(text: str) -> str:
     return _QUOTED.sub(r"\1\2", text)
 
 
-def write_table(path: Path, columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:
-    """Write rows to a .csv or .parquet file, whole or not at all. Raises LedgerError if it cannot be."""
-    write_bytes(path, table_as_bytes(path, columns, rows))
-
-
 def write_bytes(path: Path, content: bytes) -> None:
     """Write a table as a file, whole or not at all. Raises LedgerError if it cannot be written."""
     try:

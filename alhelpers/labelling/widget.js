@@ -110,7 +110,7 @@ function render({ model, el }) {
   const buttons = {};
   for (const [place, list] of [[actions, ACTIONS], [looks, LOOKS]])
     for (const [action, name, key, title] of list) {
-      const button = makeButton("al-action", name, key, () => act(action));
+      const button = makeButton("al-action", name, () => act(action), key);
       button.title = title;
       if (name.length === 1) button.setAttribute("aria-label", title);
       if (key) button.setAttribute("aria-keyshortcuts", key === "→" ? "ArrowRight" : key);
@@ -124,20 +124,11 @@ function render({ model, el }) {
   root.append(progress, figure, answers, actions, naming, log);
   el.append(root);
 
-  // JupyterLab asks the element that has the focus for this mark.
-  function makeButton(className, name, key, act) {
-    const button = make("button", className, "", { type: "button", "data-lm-suppress-shortcuts": "true" });
-    if (key && name.length > 1) button.append(make("kbd", "", key, { "aria-hidden": "true" }));
-    button.append(make("span", "", name));
-    button.addEventListener("click", act);
-    return button;
-  }
-
   function showClasses() {
     const typing = names.matches(":focus-within") || answers.matches(":focus-within");
     const classes = model.get("classes"), keys = model.get("shortcuts");
     answers.replaceChildren(...classes.map((name, label) => {
-      const button = makeButton("al-class", name, keys[label], () => act(label));
+      const button = makeButton("al-class", name, () => act(label), keys[label]);
       button.setAttribute("aria-keyshortcuts", keys[label]);
       return button;
     }));
@@ -147,7 +138,7 @@ function render({ model, el }) {
         "aria-label": name ? `New name of ${name}` : "Name of a new class", "data-lm-suppress-shortcuts": "true",
       });
       text.value = name;
-      const button = makeButton("al-action", name ? "Rename" : "Add", "", () => {});
+      const button = makeButton("al-action", name ? "Rename" : "Add", () => {});
       button.type = "submit";
       row.append(text, button);
       row.addEventListener("submit", (event) => {

@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, ClassVar
@@ -18,16 +19,7 @@ import numpy as np
 import traitlets
 
 from alhelpers.errors import UserError
-from alhelpers.labelling.events import (
-    LABEL,
-    SKIP,
-    UNDO,
-    UNSURE,
-    AlreadyAnswered,
-    LedgerError,
-    Look,
-    class_sent,
-)
+from alhelpers.labelling.events import LABEL, SKIP, UNDO, UNSURE, AlreadyAnswered, Look, class_sent
 from alhelpers.labelling.exchange import TakenError
 from alhelpers.labelling.ledger import Ledger
 from alhelpers.labelling.loop import Batch, Loop, OracleError, RestingLoop
@@ -188,10 +180,6 @@ class Labeler(LedgerOracle):
 
     # The loop
 
-    @property
-    def _batch(self) -> Batch | None:
-        return self._loop and self._loop.batch
-
     def _begin(self, function: Loop) -> None:
         self._loop, self.widget.log = RestingLoop(function), ""
 
@@ -251,17 +239,12 @@ class Tab:
         # A tab that is loaded again is another view, but the same tab.
         self.acts = labeler._acts[str(message.get("tab", view))]
         self.asked = labeler._loop.asked if labeler._loop else {}
+        self.tell = partial(labeler.widget.tell, view)
 
     @property
     def batch(self) -> Batch | None:
         """What the loop asks just now."""
-        return self.labeler._batch
-
-    def tell(
-        self, kind: str, pictures: Mapping[str, bytes] = MappingProxyType({}), **content: object
-    ) -> None:
-        """Send the tab a message."""
-        self.labeler.widget.tell(self.view, kind, pictures, **content)
+        return self.labeler._loop and self.labeler._loop.batch
 
     def handle(self) -> None:
         """Do what the message says. Raises what goes wrong, for the person to read."""
@@ -299,14 +282,14 @@ class Tab:
             self.acts.append(image)
         except AlreadyAnswered:
             following, note = self.ledger.claim(look), "Somebody else was quicker with that one."
-            if self.labeler.labeller in self.ledger.who_answered(image):
+            if not self.ledger.waiting(replace(look, among=[image], again=True)):
                 note = "That one had your answer already; Backspace takes the last one back."
         self.show(look, following, note)
 
     def check_asked(self, image: object) -> None:
-        """Raise LedgerError unless this loop asks about an image, or has."""
+        """Raise OracleError unless this loop asks about an image, or has."""
         if image not in self.asked:
-            raise LedgerError(f"a viewer has image {image!r:.14}…, which this loop does not ask about")
+            raise OracleError(f"a viewer has image {image!r:.14}…, which this loop does not ask about")
 
     def undo(self, look: Look) -> None:
         """Take back the last that was done in this tab, or before this loop began, and show it again."""

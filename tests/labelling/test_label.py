@@ -29,6 +29,11 @@ def images(easy_images):
 
 
 @pytest.fixture
+def truth(images):
+    return dict(zip(images.digests, images.known.tolist(), strict=True))
+
+
+@pytest.fixture
 def ledger(images, tmp_path):
     with Ledger(tmp_path / "labels.db", images.classes, images.digests) as ledger:
         yield ledger
@@ -58,6 +63,13 @@ class Viewer:
         assert shown["image"], f"no image; {self.labeler.widget.status}"
         return shown["image"]
 
+    def label_next(self, truth, n=1):
+        """Answer what is asked next, n times; what is heard then."""
+        for _ in range(n):
+            image = self.next()
+            heard = self.label(image, truth[image])
+        return heard
+
     def label_all(self, truth):
         """Answer whatever is asked until the loop is at its end."""
         while image := self.do("next")["image"]:
@@ -71,6 +83,14 @@ class Viewer:
 def ask(images, got):
     """A loop that asks about these images once."""
     got.append((yield images))
+
+
+def asked_about(ledger, images, labeller="me"):
+    """A labeler with that loop, its tab, and what the loop has got."""
+    labeler, got = Labeler(ledger, labeller), []
+    tab = Viewer(labeler)
+    labeler.play(lambda: ask(images, got))
+    return labeler, tab, got
 
 
 def test_a_simulated_person_errs_as_often_as_stated_and_always_in_the_same_images(images, ledger, tmp_path):
@@ -126,9 +146,7 @@ def test_every_class_has_a_key(classes, keys):
 
 
 def test_a_person_s_answers_reach_the_loop_and_skipped_images_come_last(images, ledger):
-    labeler, got = Labeler(ledger, "ann"), []
-    tab = Viewer(labeler)
-    labeler.play(lambda: ask(Batch(images.take(range(4)), 7), got))
+    _, tab, got = asked_about(ledger, Batch(images.take(range(4)), 7), "ann")
     first = tab.next()
     assert first == images.digests[0]
     assert [len(heard["pictures"]) for heard in tab.heard] == [1, 3], "the image, then the next three"
@@ -147,9 +165,7 @@ def test_a_person_s_answers_reach_the_loop_and_skipped_images_come_last(images, 
 
 
 def test_undo_brings_the_image_back(images, ledger):
-    labeler, got = Labeler(ledger), []
-    tab = Viewer(labeler)
-    labeler.play(lambda: ask(images.take(range(2)), got))
+    labeler, tab, got = asked_about(ledger, images.take(range(2)))
     assert tab.do("undo")["note"] == "Nothing to undo here."
     first = tab.next()
     with pytest.raises(NotDoneError, match="waits for your answers"):
@@ -163,26 +179,43 @@ def test_undo_brings_the_image_back(images, ledger):
     labeler.must_be_done()
 
 
-def learn(person, images, results):
-    """A loop of rounds on a learner, as in the notebook."""
-    y = yield images.take(range(10))
-    learner = ActiveLearner(
-        Dataset(images.x[10:], None, images.x[:10], y, 3), model=partial(Converged, C=1.0)
-    )
-    learner.oracle = person.for_pool(images.take(range(10, 60)), learner)
-    for _ in range(3):
-        yield learner.oracle.next_batch(5)
-        learner.label_manually(5)
+def as_in_the_notebook(labeler, images, state, batch_size=5, budget=20):
+    """Notebook 12's loop on 40 images of a pool and ten to check with."""
+    check, pool = images.take(range(10)), images.take(range(10, 50))
+
+    def learn(learner, n):
+        learner.label_manually(n)
+        if not len(learner.labeled):
+            return  # nobody could tell any
         learner.fit(verbose=False)
         learner.lowest_first(margin)
-    results.append(learner)
+        state.labels = len(learner.labels)
+
+    def loop():
+        y_check = yield check
+        data = Dataset(pool.x, None, check.x, y_check, len(labeler.ledger.classes))
+        learner = ActiveLearner(data, model=partial(Converged, C=1.0))
+        learner.oracle, state.learner = labeler.for_pool(pool, learner), learner
+        while known := learner.oracle.n_known(batch_size):
+            learn(learner, known)
+        for _ in range(0, budget, batch_size):
+            yield learner.oracle.next_batch(batch_size)
+            learn(learner, batch_size)
+
+    return loop
 
 
-def test_taking_back_what_a_round_has_used_computes_the_rounds_since_then_anew(images, ledger, tmp_path):
-    truth = dict(zip(images.digests, images.known.tolist(), strict=True))
-    labeler, results = Labeler(ledger), []
-    tab = Viewer(labeler)
-    labeler.play(lambda: learn(labeler, images, results))
+def begin_as_in_the_notebook(ledger, images, labeller="ann"):
+    state, labeler = SimpleNamespace(labels=0), Labeler(ledger, labeller, images=images)
+    tab = Viewer(labeler, labeller)
+    labeler.play(as_in_the_notebook(labeler, images, state), 30)
+    return tab, state
+
+
+def test_taking_back_what_a_round_has_used_computes_the_rounds_since_then_anew(
+    images, ledger, truth, tmp_path
+):
+    tab, state = begin_as_in_the_notebook(ledger, images)
     given = []
     while len(given) < 20:  # the check images and two rounds
         image = tab.next()
@@ -191,30 +224,25 @@ def test_taking_back_what_a_round_has_used_computes_the_rounds_since_then_anew(i
     assert tab.next() not in given, "the third round is on"
     assert tab.do("undo")["image"] is None
     assert tab.next() == given[-1], "the last image of the round before"
-    tab.label(given[-1], truth[given[-1]])
     tab.label_all(truth)
-    with Ledger(tmp_path / "straight.db", images.classes) as straight:
-        person = SimulatedPerson(straight)
-        person.play(lambda: learn(person, images, results))
-    assert results[0].labeled.tolist() == results[1].labeled.tolist()
-    assert results[0].labels.tolist() == results[1].labels.tolist()
-    assert np.array_equal(results[0].model.weights, results[1].model.weights)
+    with Ledger(tmp_path / "straight.db", images.classes) as other:
+        person, straight = SimulatedPerson(other), SimpleNamespace()
+        person.play(as_in_the_notebook(person, images, straight))
+    mine, theirs = state.learner, straight.learner
+    assert mine.labeled.tolist() == theirs.labeled.tolist()
+    assert mine.labels.tolist() == theirs.labels.tolist()
+    assert np.array_equal(mine.model.weights, theirs.model.weights)
 
 
-def test_the_guess_is_the_model_s_and_comes_only_when_asked_for(images, ledger):
-    labeler = Labeler(ledger)
-    tab = Viewer(labeler)
-    labeler.play(lambda: learn(labeler, images, []))
-    truth = dict(zip(images.digests, images.known.tolist(), strict=True))
+def test_the_guess_is_the_model_s_and_comes_only_when_asked_for(images, ledger, truth):
+    tab, _ = begin_as_in_the_notebook(ledger, images)
     assert "nothing yet" in tab.do("guess", image=tab.next())["note"]
-    for _ in range(15):
-        image = tab.next()
-        tab.label(image, truth[image])
+    tab.label_next(truth, 15)
     image = tab.next()
     assert not any("The model says" in str(heard) for heard in tab.heard)
     assert tab.do("guess", image=image)["note"].startswith(f"The model says {truth[image]} (")
     assert [(e.image, e.round) for e in ledger.events() if e.action == "guess shown"] == [(image, 2)]
-    assert ledger.waiting(Look("me", [image])), "a look at the guess is no answer"
+    assert ledger.waiting(Look("ann", [image])), "a look at the guess is no answer"
 
 
 def test_two_tabs_share_the_work_and_answer_nothing_twice(images, ledger):
@@ -242,9 +270,7 @@ def test_two_tabs_share_the_work_and_answer_nothing_twice(images, ledger):
 
 
 def test_the_labels_of_another_process_end_the_wait(images, ledger, tmp_path):
-    labeler, got = Labeler(ledger), []
-    tab = Viewer(labeler)
-    labeler.play(lambda: ask(images.take(range(3)), got))
+    labeler, tab, got = asked_about(ledger, images.take(range(3)))
     with Ledger(tmp_path / "labels.db", images.classes) as elsewhere:
         SimulatedPerson(elsewhere).label(images.take(range(3)))
     assert not got
@@ -255,17 +281,6 @@ def test_the_labels_of_another_process_end_the_wait(images, ledger, tmp_path):
     SimulatedPerson(ledger).label(images.take(range(3, 5)))
     labeler.must_be_done()  # without any tab
     assert got[1].tolist() == [0, 1]
-
-
-def test_a_loop_that_fails_says_so_to_the_person(images, ledger):
-    labeler = Labeler(ledger)
-
-    def loop():
-        yield images.take([])
-        raise ValueError("there are no labels to fit on")
-
-    labeler.play(loop)
-    assert "stopped: ValueError: there are no labels to fit on" in labeler.widget.status
 
 
 def test_the_cells_below_wait_for_a_model_that_learns_meanwhile(images, ledger):
@@ -328,36 +343,27 @@ def test_after_a_failure_undo_starts_the_loop_again(images, ledger):
     assert got
 
 
-def test_running_all_cells_again_ends_the_loop_before_and_takes_what_is_known(images, ledger, tmp_path):
-    def run_cells(results):
-        again = Ledger(tmp_path / "labels.db", images.classes)
-        labeler = Labeler(again, "ann")
-        labeler.play(lambda: learn(labeler, images, results))
-        return labeler
+def test_running_all_cells_again_ends_the_loop_before_and_takes_what_is_known(images, truth, tmp_path):
+    def run_cells():
+        return begin_as_in_the_notebook(Ledger(tmp_path / "labels.db", images.classes), images)
 
-    truth = dict(zip(images.digests, images.known.tolist(), strict=True))
-    first, second, third = [], [], []
-    before = run_cells(first)
-    tab = Viewer(before)
-    for _ in range(12):
-        image = tab.next()
-        tab.label(image, truth[image])
-    after = run_cells(second)
-    assert tab.do("next")["image"] is None, "the widget of before asks nothing more"
-    assert "stopped" in before.widget.status
+    before, first = run_cells()
+    before.label_next(truth, 12)
+    after, second = run_cells()
+    assert before.do("next")["image"] is None, "the widget of before asks nothing more"
+    assert "stopped" in before.labeler.widget.status
     with pytest.raises(NotDoneError, match="waits for your answers"):
-        after.must_be_done()
-    Viewer(after).label_all(truth)
-    assert not first
-    # All is known now: nothing is asked.
-    run_cells(third).must_be_done()
-    assert third[0].labels.tolist() == second[0].labels.tolist()
+        after.labeler.must_be_done()
+    after.label_all(truth)
+    assert not first.labels
+    again, third = run_cells()  # all is known now: nothing is asked
+    again.labeler.must_be_done()
+    assert third.learner.labels.tolist() == second.learner.labels.tolist()
 
 
 def test_a_ledger_that_is_locked_for_a_while_does_not_end_the_loop(images, ledger, monkeypatch):
-    labeler, got, answers = Labeler(ledger), [], ledger.answers
-    tab = Viewer(labeler)
-    labeler.play(lambda: ask(images.take(range(1)), got))
+    _, tab, got = asked_about(ledger, images.take(range(1)))
+    answers = ledger.answers
 
     def locked(*arguments):
         raise LedgerError("labels.db cannot be used: another program keeps it locked")
@@ -374,16 +380,12 @@ def test_a_ledger_that_is_locked_for_a_while_does_not_end_the_loop(images, ledge
 
 def test_the_name_of_a_sub_folder_is_not_shown_for_it_may_be_the_answer(ledger, images):
     named = replace(images, names=tuple(f"cat/photos/{i}.png" for i in range(60)))
-    labeler = Labeler(ledger)
-    tab = Viewer(labeler)
-    labeler.play(lambda: ask(named, []))
+    _, tab, _ = asked_about(ledger, named)
     assert tab.do("next")["name"] == "0.png"
 
 
 def test_a_ledger_that_cannot_be_written_keeps_the_image_and_says_why(images, ledger, monkeypatch):
-    labeler = Labeler(ledger)
-    tab = Viewer(labeler)
-    labeler.play(lambda: ask(images, []))
+    _, tab, _ = asked_about(ledger, images)
     image = tab.next()
     ledger._record._db.execute("pragma max_page_count = 1")  # as small as it is, so the disk is full
     ledger._record._db.execute("pragma query_only = on")
@@ -393,16 +395,6 @@ def test_a_ledger_that_cannot_be_written_keeps_the_image_and_says_why(images, le
     ledger._record._db.execute("pragma query_only = off")
     ledger._record._db.execute("pragma max_page_count = 1000000")
     assert tab.label(image, 0)["image"] not in (None, image)
-
-
-def test_starting_the_loop_again_ends_the_one_before(images, ledger):
-    labeler, got = Labeler(ledger), []
-    tab = Viewer(labeler)
-    for _ in range(2):
-        labeler.play(lambda: ask(images.take(range(2)), got))
-        assert tab.next() == images.digests[0]
-    tab.label_all(dict.fromkeys(images.digests, 0))
-    assert len(got) == 1
 
 
 def test_a_loop_that_cannot_be_answered_says_how_to_write_it(images, ledger):
@@ -430,16 +422,16 @@ def test_a_loop_that_cannot_be_answered_says_how_to_write_it(images, ledger):
 
 def test_a_copy_of_a_learner_asks_in_its_own_name(images, ledger):
     """After a fit that the original does not make, its questions are those of another round."""
-    results, person = [], SimulatedPerson(ledger)
-    person.play(lambda: learn(person, images, results))
-    (learner,) = results
+    state, person = SimpleNamespace(), SimulatedPerson(ledger)
+    person.play(as_in_the_notebook(person, images, state))
+    learner = state.learner
     other = learner.copy()
     other.fit(verbose=False)
     batch = other.oracle.next_batch(4)
-    assert batch.round == 5
-    assert learner.oracle.next_batch(4).round == 4
+    assert batch.round == 6
+    assert learner.oracle.next_batch(4).round == 5
     other.label_manually(4)
-    assert [event.round for event in ledger.events()][-4:] == [5] * 4
+    assert [event.round for event in ledger.events()][-4:] == [6] * 4
     assert np.array_equal(batch.guess(0), other.predict_proba(learner.unlabeled[:1])[0])
 
 
@@ -465,9 +457,7 @@ def test_undo_takes_back_what_this_tab_did_in_this_loop_and_names_it(images, led
     assert heard["note"] == "Taken back: image 0. Here it is again."
     assert one.do("undo")["note"] == "Nothing to undo here."
     assert set(ledger.labels_of("ann")) == {second, images.digests[50]}
-    again = Labeler(ledger, "ann")  # the kernel was started again
-    tab = Viewer(again)
-    again.play(lambda: ask(images.take(range(10)), []))
+    _, tab, _ = asked_about(ledger, images.take(range(10)), "ann")  # the kernel was started again
     assert tab.do("undo")["image"] == second
     assert tab.do("undo")["note"] == "Nothing to undo here."
 
@@ -497,52 +487,26 @@ def test_whoever_waits_is_told_who_has_the_last_images(images, ledger, tmp_path)
 
 
 def test_when_nobody_can_tell_the_first_images_the_next_ones_are_asked(images, ledger):
-    from alhelpers import ActiveLearner, Dataset
-
-    labeler, learners = Labeler(ledger), []
-
-    def loop():
-        y = yield images.take(range(10))
-        learner = ActiveLearner(Dataset(images.x[10:], None, images.x[:10], y, 3))
-        learner.oracle = labeler.for_pool(images.take(range(10, 60)), learner)
-        learners.append(learner)
-        for _ in range(2):
-            yield learner.oracle.next_batch(5)
-            learner.label_manually(5)
-            if len(learner.labeled):
-                learner.fit(verbose=False)
-
-    tab = Viewer(labeler)
-    labeler.play(loop)
+    tab, state = begin_as_in_the_notebook(ledger, images)
     for k in range(20):
         tab.do("cannot tell" if 10 <= k < 15 else "label", image=tab.next(), label=k % 3, milliseconds=900)
-    labeler.must_be_done()
-    assert len(learners[-1].labeled) == len(learners[-1].abstained) == 5
+    assert len(state.learner.labeled) == len(state.learner.abstained) == 5
 
 
-def test_labelling_can_stop_at_any_moment_and_the_labels_are_in_a_file(images, ledger, tmp_path):
-    labeler, results = Labeler(ledger, images=images), []
-    tab = Viewer(labeler)
-    truth = dict(zip(images.digests, images.known.tolist(), strict=True))
-    labeler.play(lambda: learn(labeler, images, results), 25)
-
-    def label(n):
-        for _ in range(n):
-            image = tab.next()
-            shown = tab.label(image, truth[image])
-        return shown["progress"]
-
-    assert label(1) == "images to check the model with · 1 done · 24 to come", "one answer is no pace"
+def test_labelling_can_stop_at_any_moment_and_the_labels_are_in_a_file(images, ledger, truth, tmp_path):
+    tab, _ = begin_as_in_the_notebook(ledger, images)
+    progress = tab.label_next(truth)["progress"]
+    assert progress == "images to check the model with · 1 done · 29 to come", "one answer is no pace"
     tab.do("stop")
-    assert labeler.widget.status.startswith("Stopped: labels.csv")
+    assert tab.labeler.widget.status.startswith("Stopped: labels.csv")
     with pytest.raises(NotDoneError, match="before the model had learned anything"):
-        labeler.must_be_done()
-    labeler.play(lambda: learn(labeler, images, results), 25)
-    assert label(16) == "round 2 · 17 done · 8 to come · less than a minute left"
+        tab.labeler.must_be_done()
+    tab, _ = begin_as_in_the_notebook(ledger, images)
+    progress = tab.label_next(truth, 16)["progress"]
+    assert progress == "round 2 · 17 done · 13 to come · less than a minute left"
     tab.do("stop")
-    labeler.must_be_done()
-    with (tmp_path / "labels.csv").open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
+    tab.labeler.must_be_done()
+    rows = list(csv.DictReader((tmp_path / "labels.csv").read_text("utf-8").splitlines()))
     assert len(rows) == 17
     assert all(row["name"].startswith("image ") for row in rows)
     assert tab.do("next")["image"] is None
@@ -576,34 +540,20 @@ def test_where_the_file_is_not_the_ledger_s_the_labels_go_beside_it_and_the_line
 
 
 def test_a_class_added_by_a_colleague_makes_everybody_s_learner_know_it(images, ledger, tmp_path):
-    learners = {}
-
-    def loop(labeler):
-        y = yield images.take(range(10))
-        data = Dataset(images.x[10:], None, images.x[:10], y, len(labeler.ledger.classes))
-        learner = learners[labeler.labeller] = ActiveLearner(data, model=partial(Converged, C=1.0))
-        learner.oracle = labeler.for_pool(images.take(range(10, 60)), learner)
-        for _ in range(9):
-            yield learner.oracle.next_batch(5)
-            learner.label_manually(5)
-            learner.fit(verbose=False)
-
     with Ledger(tmp_path / "labels.db", images.classes) as elsewhere:
-        mine, theirs = Labeler(ledger, "ann"), Labeler(elsewhere, "ben")
-        ann, ben = Viewer(mine), Viewer(theirs, "ben's")
-        mine.play(lambda: loop(mine))
+        ann, mine = begin_as_in_the_notebook(ledger, images)
         for _ in range(15):
             ann.label(ann.next(), 0)
-        Labeler._playing.clear()
-        theirs.play(lambda: loop(theirs))
+        Labeler._playing.clear()  # as in two kernels
+        ben, theirs = begin_as_in_the_notebook(elsewhere, images, "ben")
         assert ann.do("class", number=3, name="new")["note"] == "Added: new, key 3."
         assert ann.do("class", number=0, name="nought")["note"] == "Renamed: 0 is nought now, key 0."
-        assert learners["ann"].data.n_classes == 4
+        assert mine.learner.data.n_classes == 4
         ann.label(ann.next(), 3)
         ben.next()
-        assert theirs.widget.classes == ["nought", "1", "2", "new"]
-        assert theirs.widget.shortcuts == ["0", "1", "2", "3"], "nobody's keys have changed"
-        assert learners["ben"].data.n_classes == 4
+        assert ben.labeler.widget.classes == ["nought", "1", "2", "new"]
+        assert ben.labeler.widget.shortcuts == ["0", "1", "2", "3"], "nobody's keys have changed"
+        assert theirs.learner.data.n_classes == 4
         assert ledger.counts() == {"nought": 15, "1": 0, "2": 0, "new": 1, None: 0}
 
 
@@ -617,10 +567,10 @@ def test_where_widgets_are_not_shown_a_sentence_says_what_to_do(ledger):
 def work_of_a_key(images, file, digests, undone=True):
     """Lines of Python and hundreds of SQLite's steps of an answer and its undoing, where these have one."""
     with Ledger(file, images.classes) as ledger:
-        ledger.import_labels(write_table(file, digests))
-        labeler, work = Labeler(ledger, "ann"), [0, 0]
-        tab = Viewer(labeler)
-        labeler.play(lambda: ask(images, []))
+        rows = [f"{digest},{k % 3},ben\n" for k, digest in enumerate(digests)]
+        file.with_suffix(".csv").write_text("image,label,labeller\n" + "".join(rows))
+        ledger.import_labels(file.with_suffix(".csv"))
+        (_, tab, _), work = asked_about(ledger, images, "ann"), [0, 0]
         tab.label(tab.next(), 0)
 
         def count(which):
@@ -638,14 +588,6 @@ def work_of_a_key(images, file, digests, undone=True):
             tab.do("undo")
         sys.settrace(None)
         return np.array(work)
-
-
-def write_table(file, digests):
-    path = file.with_suffix(".labels.csv")
-    path.write_text(
-        "image,label,labeller\n" + "".join(f"{one},{k % 3},ben\n" for k, one in enumerate(digests))
-    )
-    return path
 
 
 def test_a_key_takes_no_longer_when_many_images_have_been_answered(images, tmp_path):
@@ -694,42 +636,11 @@ def test_what_is_asked_follows_undo_correction_and_other_processes(images, ledge
         assert ledger.waiting(look) == [d, b]
 
 
-def as_in_the_notebook(labeler, images, state, batch_size=5, budget=20):
-    """Notebook 12's loop on 40 images of a pool and ten to check with."""
-    check, pool = images.take(range(10)), images.take(range(10, 50))
-
-    def learn(learner, n):
-        learner.label_manually(n)
-        learner.fit(verbose=False)
-        learner.lowest_first(margin)
-        state.labels = len(learner.labels)
-
-    def loop():
-        y_check = yield check
-        learner = ActiveLearner(Dataset(pool.x, None, check.x, y_check, 3), model=partial(Converged, C=1.0))
-        learner.oracle, state.learner = labeler.for_pool(pool, learner), learner
-        while known := learner.oracle.n_known(batch_size):
-            learn(learner, known)
-        for _ in range(0, budget, batch_size):
-            yield learner.oracle.next_batch(batch_size)
-            learn(learner, batch_size)
-
-    return loop
-
-
-def begin_as_in_the_notebook(ledger, images):
-    state, labeler = SimpleNamespace(labels=0), Labeler(ledger, "ann")
-    tab = Viewer(labeler)
-    labeler.play(as_in_the_notebook(labeler, images, state), 30)
-    return tab, state
-
-
-def test_undo_takes_back_only_what_this_loop_asked_where_labels_were_there_before(images, ledger, tmp_path):
-    truth = dict(zip(images.digests, images.known, strict=True))
+def test_undo_takes_back_only_what_this_loop_asked_where_labels_were_there_before(
+    images, ledger, truth, tmp_path
+):
     tab, _ = begin_as_in_the_notebook(ledger, images)
-    for _ in range(20):  # the check set and two rounds; then labels from elsewhere, and all cells again
-        image = tab.next()
-        tab.label(image, truth[image])
+    tab.label_next(truth, 20)  # the check set and two rounds; then labels from elsewhere, and all cells again
     rows = [f"{images.digests[i]},{images.classes[images.known[i]]}\n" for i in range(40, 46)]
     (tmp_path / "more.csv").write_text("image,label\n" + "".join(rows))
     ledger.import_labels(tmp_path / "more.csv", "ben")
@@ -748,15 +659,12 @@ def test_undo_takes_back_only_what_this_loop_asked_where_labels_were_there_befor
     assert state.labels == before
     while given:  # answered anew, it goes the same way
         assert tab.next() == given.pop(0)
-        tab.label(tab.next(), truth[tab.next()])
+        tab.label_next(truth)
 
 
-def test_a_corrected_label_costs_no_other(images, ledger):
-    truth = dict(zip(images.digests, images.known, strict=True))
+def test_a_corrected_label_costs_no_other(images, ledger, truth):
     tab, state = begin_as_in_the_notebook(ledger, images)
-    for _ in range(23):
-        image = tab.next()
-        tab.label(image, truth[image])
+    tab.label_next(truth, 23)
     first = state.learner.labeled[0] + 10
     ledger.correct(Look("ann"), images.digests[first], images.classes[(images.known[first] + 1) % 3])
     tab, state = begin_as_in_the_notebook(ledger, images)
@@ -769,9 +677,7 @@ def test_a_corrected_label_costs_no_other(images, ledger):
 
 
 def test_what_a_tab_cannot_have_meant_is_not_recorded(images, ledger):
-    labeler = Labeler(ledger, "ann")
-    tab = Viewer(labeler)
-    labeler.play(lambda: ask(images.take(range(2)), []))
+    _, tab, _ = asked_about(ledger, images.take(range(2)), "ann")
     image = tab.next()
     for label in (-1, True, 99, None):
         assert tab.label(image, label)["kind"] == "trouble"

@@ -1,18 +1,12 @@
 """What a person is told after each round is what the answers say."""
 
-from functools import partial
-
 import numpy as np
 import pytest
 
-from alhelpers import ActiveLearner, Dataset
 from alhelpers.agreement import agreement
 from alhelpers.errors import UserError
-from alhelpers.evidence import Converged
 from alhelpers.intervals import proportion
-from alhelpers.labelling.images import load_images
 from alhelpers.labelling.monitor import Monitor, balanced_accuracy
-from alhelpers.queries import margin
 
 
 def answers(n, wrong):
@@ -165,28 +159,3 @@ def test_a_check_set_that_nobody_could_tell_is_one_sentence():
     assert "\n" not in str(error.value)
     told = Monitor([-1, 0, 1], ["cat", "dog"])
     assert "50.0% right (9.5 to 90.5 on 2 check images)" in told.add([0, 0, 0], [0, 1], [0, 1], 0)
-
-
-def test_of_a_pool_with_one_image_in_a_hundred_of_a_class_nothing_is_claimed_that_nobody_saw(tmp_path):
-    rng = np.random.default_rng(0)
-    y = (rng.random(3000) < 0.01).astype(np.uint8)
-    x = rng.integers(0, 200, (3000, 28, 28), dtype=np.uint8)
-    x[y == 1, 10:14, 10:14] += 40
-    np.savez(tmp_path / "rare.npz", x=x[:600], y=y[:600])
-    images = load_images(tmp_path / "rare.npz")
-    check, stop, pool = images.split(100, 100)
-    data = Dataset(pool.x, pool.known, check.x, check.known, 2)
-    learner = ActiveLearner(data, model=partial(Converged, C=0.1))
-    monitor = Monitor(check.known, images.classes)
-    for n in range(10, 101, 10):
-        learner.label_manually(10)
-        learner.fit(verbose=False)
-        learner.lowest_first(margin)
-        answers = learner.answers(check.x), learner.answers(stop.x)
-        line = monitor.add(*answers, learner.labels, 0)
-        few, many = np.bincount(learner.labels, minlength=2)[[1, 0]]
-        assert line.startswith(f"{n} labels (0: {many}, 1: {few}), ")
-        assert "balanced 50.0% (48.1 to 89.7); 99.0% are 0" in line
-        assert ("no label yet of 1" in line) == (few == 0)
-        assert "settled: " not in line
-        assert "+0.0 to +0.0" not in line

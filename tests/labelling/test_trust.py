@@ -14,6 +14,7 @@ from alhelpers.labelling.ledger import Ledger
 IMAGES = [hashlib.sha256(bytes([k])).hexdigest() for k in range(200)]
 A, B, C = IMAGES[:3]
 CLASSES = ["cat", "dog"]
+OWN = "create trigger sqlite_own after insert on event begin update claim set who = ''eve''; end"
 STAYS = "create trigger event_stays before delete on event begin select raise(abort, 'events never go'); end"
 
 
@@ -60,6 +61,9 @@ def use(file):
         ["drop trigger event_stays", "delete from event where id = 2", STAYS],
         ["pragma writable_schema = 1",
          "update sqlite_master set sql = replace(sql, '''skip'', ', '''skip'', ''note'', ')"],
+        ["pragma writable_schema = 1",
+         f"insert into sqlite_master values ('trigger', 'sqlite_own', 'event', 0, '{OWN}')"],
+        ["insert into class (number, name) values (2, x'ff')"],
     ],
 )  # fmt: skip
 def test_altered_tables_triggers_and_missing_events_are_refused(file, statements):
@@ -120,12 +124,6 @@ def test_an_event_that_no_ledger_records_is_named(file, values):
     assert "\n" not in str(error.value)
 
 
-def test_a_class_without_a_name_is_named(file):
-    altered(file, "insert into class (number, name) values (2, x'ff')")
-    with pytest.raises(LedgerError, match=r"labels\.db has a class without a number or a name"):
-        use(file)
-
-
 def test_what_others_do_to_an_open_ledger_is_noticed(file):
     with Ledger(file, CLASSES) as ledger:
         altered(file, "analyze")
@@ -170,34 +168,3 @@ def test_names_of_people_that_look_alike_are_refused_and_blanks_do_not_count(fil
         ledger.record(Look("anna"), C, LABEL, "dog")
         assert ledger.labellers() == ["ann", "anna"]
         assert GUESS not in [each.action for each in ledger.events()]
-
-
-def test_a_set_has_no_order_that_classes_could_have(tmp_path):
-    with pytest.raises(LedgerError, match="give a list of 2 to 36 names"):
-        Ledger(tmp_path / "labels.db", {"cat", "dog"})
-
-
-@pytest.mark.parametrize("two", [["Cat", "cat"], ["cat", "cat "], ["café", "cafe\u0301"], ["a b", "a  b"]])
-def test_classes_that_look_alike_are_refused_in_a_new_ledger(tmp_path, two):
-    with pytest.raises(LedgerError, match="look alike; give one, or another name"):
-        Ledger(tmp_path / "labels.db", two)
-    assert not list(tmp_path.iterdir())
-    Ledger(tmp_path / "labels.db", ["a", "A"]).close()
-
-
-def test_a_trigger_that_passes_for_one_of_sqlite_s_own_is_found(file):
-    trigger = "create trigger sqlite_own after insert on event begin update claim set who = 'eve'; end"
-    quoted = trigger.replace("'", "''")
-    row = f"('trigger', 'sqlite_own', 'event', 0, '{quoted}')"
-    insert = f"insert into sqlite_master (type, name, tbl_name, rootpage, sql) values {row}"
-    altered(file, "pragma writable_schema = on", insert)
-    with pytest.raises(LedgerError, match="see 'sqlite_own'"):
-        use(file)
-
-
-def test_a_ledger_is_not_called_what_its_exported_labels_will_be(tmp_path):
-    with pytest.raises(
-        LedgerError, match=r"labels\.csv is what exported labels are called; give a name like"
-    ):
-        Ledger(tmp_path / "labels.csv", CLASSES)
-    assert not list(tmp_path.iterdir())

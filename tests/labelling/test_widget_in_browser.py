@@ -101,15 +101,16 @@ class Bench:
 
 @pytest.fixture
 def opened(browser, tmp_path):
-    """Open the widget of somebody who is asked about images, one batch of all."""
+    """Open the widget of somebody who is asked about images, one batch of all or several."""
     benches, ledgers = [], []
 
-    def open_bench(images, labeller="me", clock=False):
+    def open_bench(images, labeller="me", clock=False, batches=None):
         ledgers.append(Ledger(tmp_path / "labels.db", images.classes))
         labeler = Labeler(ledgers[-1], labeller, images=images)
 
         def loop():
-            yield images
+            for batch in batches or [range(len(images))]:
+                yield images.take(batch)
 
         labeler.play(loop)
         benches.append(Bench(browser, labeler, clock))
@@ -240,6 +241,8 @@ def test_a_picture_is_zoomed_and_its_grey_levels_are_stretched(opened, grey):
     bench.press("x", "KeyX", "Last image saved: x.")
     bench.wait()
     assert levels() > 2 * dim, "the next picture is stretched, too"
+    bench.press("-", "Minus")
+    assert bench.page.evaluate(width) == pytest.approx(0.8 * before, abs=2), "smaller than it came"
 
 
 @pytest.fixture
@@ -292,15 +295,6 @@ def test_the_buttons_stay_where_they_are_and_a_larger_picture_is_within_reach(op
     assert place() == before
 
 
-def test_a_picture_is_made_smaller_than_it_came(opened, grey):
-    bench = opened(grey)
-    bench.wait()
-    width = "document.querySelector('.al-image').clientWidth"
-    before = bench.page.evaluate(width)
-    bench.press("-", "Minus")
-    assert bench.page.evaluate(width) == pytest.approx(0.8 * before, abs=2)
-
-
 def test_the_frame_that_says_keys_work_is_not_cut_off(opened, grey):
     """JupyterLab cuts off what lies outside of an output."""
     bench = opened(grey)
@@ -318,30 +312,21 @@ def test_the_frame_that_says_keys_work_is_not_cut_off(opened, grey):
     assert all(one != other for one, other in zip(edge()[1:], without[1:], strict=True))
 
 
-def test_what_was_done_is_said_until_the_next_answer_across_rounds(browser, grey, tmp_path):
-    with Ledger(tmp_path / "labels.db", grey.classes) as ledger:
-        labeler = Labeler(ledger, images=grey)
-
-        def loop():
-            for k in range(3):
-                yield grey.take([k])
-
-        labeler.play(loop)
-        bench = Bench(browser, labeler)
-        settled = "() => sent.at(-1).kind === 'next' && document.querySelector('.al-image').dataset.seen"
+def test_what_was_done_is_said_until_the_next_answer_across_rounds(opened, grey):
+    bench = opened(grey, batches=([0], [1], [2]))
+    settled = "() => sent.at(-1).kind === 'next' && document.querySelector('.al-image').dataset.seen"
+    bench.press("x", "KeyX", "Last image saved: x.")
+    bench.page.wait_for_function(settled)
+    bench.wait()
+    assert bench.page.inner_text(".al-note") == "Last image saved: x."
+    bench.press("Backspace", "Backspace", "Taken back: 0.png. The rounds since then are computed anew.")
+    bench.page.wait_for_function(settled)
+    bench.wait()
+    assert bench.page.inner_text(".al-note").startswith("Taken back: 0.png.")
+    for _ in range(3):
         bench.press("x", "KeyX", "Last image saved: x.")
-        bench.page.wait_for_function(settled)
-        bench.wait()
-        assert bench.page.inner_text(".al-note") == "Last image saved: x."
-        bench.press("Backspace", "Backspace", "Taken back: 0.png. The rounds since then are computed anew.")
-        bench.page.wait_for_function(settled)
-        bench.wait()
-        assert bench.page.inner_text(".al-note").startswith("Taken back: 0.png.")
-        for _ in range(3):
-            bench.press("x", "KeyX", "Last image saved: x.")
-        bench.page.wait_for_selector(".al-waiting:has-text('That was all')")
-        assert bench.page.inner_text(".al-note") == "Last image saved: x."
-        bench.page.close()
+    bench.page.wait_for_selector(".al-waiting:has-text('That was all')")
+    assert bench.page.inner_text(".al-note") == "Last image saved: x."
 
 
 def test_a_class_is_renamed_and_added_and_labelling_stops_with_a_file(opened, grey, tmp_path):
@@ -366,8 +351,7 @@ def test_a_class_is_renamed_and_added_and_labelling_stops_with_a_file(opened, gr
     assert "to come" in page.inner_text(".al-progress")
     page.click(".al-actions >> text=Stop here and export")
     page.wait_for_selector(".al-waiting:has-text('Stopped: labels.csv')")
-    with (tmp_path / "labels.csv").open(newline="") as lines:
-        rows = list(csv.DictReader(lines))
+    rows = list(csv.DictReader((tmp_path / "labels.csv").read_text("utf-8").splitlines()))
     assert [row["label"] for row in rows] == ["xenon", "yellow"]
     assert all(row["name"].endswith(".png") for row in rows)
 
