@@ -91,20 +91,18 @@ class ActiveLearner:
         oracle: Callable[[np.ndarray], np.ndarray] | None = None,
         model: Callable[..., Model] | object | None = None,
     ) -> None:
-        self.data = data
-        self.oracle = oracle or data.look_up
+        self.data, self.oracle = data, oracle or data.look_up
         # A pixel that is dark in every pool image gets no gradient: left out, it saves a sixth of the work.
         # A few fill rows up to a multiple of 16, which `compress` keeps in one piece: both are read faster.
         self._pixels = data.x_pool.any(axis=0).ravel()
         self._pixels[np.flatnonzero(~self._pixels)[: -self._pixels.sum() % 16]] = True
-        self.model = make_model(
-            int(self._pixels.sum()), data.n_classes, model, learning_rate=learning_rate, patience=patience
-        )
+        settings = {"learning_rate": learning_rate, "patience": patience}
+        self.model: Any = make_model(int(self._pixels.sum()), data.n_classes, model, **settings)
         prepare = getattr(self.model, "prepare", np.asarray)
         self._x_pool, x_test = (scale(x).compress(self._pixels, axis=1) for x in (data.x_pool, data.x_test))
-        self._prepared_pool, self._prepared_test = prepare(self._x_pool), prepare(x_test)
+        self._ready_pool, self._ready_test = prepare(self._x_pool), prepare(x_test)
         self._x_labeled = np.empty_like(self._x_pool)  # filled from the front: no fit gathers what it has
-        self._y_test = data.y_test.astype(np.int32)
+        self._answered: tuple[Any, Any] = (None, None), None
         self.reset()
 
     def reset(self) -> None:
@@ -146,8 +144,8 @@ class ActiveLearner:
         """
         if not len(self.labeled):
             raise ValueError("there are no labels to fit on; call label_manually(n) first")
-        self.model.fit(self._x_labeled[: len(self.labels)], self.labels, self._prepared_test, self._y_test)
-        accuracy = float((self.predict_proba_test().argmax(axis=1) == self._y_test).mean())
+        self.model.fit(self._x_labeled[: len(self.labels)], self.labels, self._ready_test, self.data.y_test)
+        accuracy = float((self.predict_proba_test().argmax(axis=1) == self.data.y_test).mean())
         self.history.append(Fit(stage, len(self.labeled), accuracy, getattr(self.model, "n_iter_", 1)))
         if verbose:
             print("Labels:", len(self.labeled), "\tAccuracy:", np.float32(self.history[-1].accuracy))
@@ -182,23 +180,24 @@ class ActiveLearner:
 
         Raises ValueError if they are not integers, (n,), or two are the same.
         """
-        positions, asked = np.asarray(positions), np.zeros(len(self.unlabeled), bool)
-        if whole := positions.ndim == 1 and positions.dtype.kind in "iu":
-            asked[positions] = True
-        if not whole or np.count_nonzero(asked) < len(positions):
+        positions = np.asarray(positions)
+        whole = positions.ndim == 1 and positions.dtype.kind in "iu"
+        if not whole or len(np.unique(positions % len(self.unlabeled))) < len(positions):
             raise ValueError(f"positions are {positions.dtype} {positions.shape}; give integers, each once")
-        self.unlabeled = np.concatenate([self.unlabeled[positions], self.unlabeled[~asked]])
+        self.unlabeled = np.concatenate([self.unlabeled[positions], np.delete(self.unlabeled, positions)])
 
     def predict_proba(self, indices: np.ndarray) -> np.ndarray:
         """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
-        # Of many, it is quicker to ask about the whole pool than to pick them out.
-        if 4 * len(indices) < self.data.n_pool:
+        if not (hasattr(self.model, "weights") and hasattr(self.model, "bias")):
             return self.model.predict_proba(self._x_pool[indices])
-        return self.model.predict_proba(self._prepared_pool)[indices]
+        state = self.model.weights, self.model.bias  # which nine in ten fits on the model's own labels keep
+        if not all(map(np.array_equal, state, self._answered[0])):
+            self._answered = copy.deepcopy(state), self.model.predict_proba(self._ready_pool)
+        return self._answered[1][indices]
 
     def predict_proba_test(self) -> np.ndarray:
         """Class probabilities of the test images, float32 of shape (n_test, n_classes)."""
-        return self.model.predict_proba(self._prepared_test)
+        return self.model.predict_proba(self._ready_test)
 
     def predict_proba_of(self, x: np.ndarray) -> np.ndarray:
         """Class probabilities, float32 (n, n_classes), of any images x, (n, height, width) like the pool's.
@@ -221,7 +220,7 @@ class ActiveLearner:
     def weight_images(self) -> np.ndarray:
         """The weights of each class as an image, float32 of shape (n_classes, height, width)."""
         images = np.zeros((self.data.n_classes, self._pixels.size), np.float32)
-        images[:, self._pixels] = self.model.weights.T  # type: ignore[attr-defined]
+        images[:, self._pixels] = self.model.weights.T
         return images.reshape(-1, *self.data.x_pool.shape[1:])
 
     def copy(self) -> "ActiveLearner":

@@ -283,6 +283,44 @@ def test_a_model_gets_images_row_by_row_without_another_copy(small):
     assert np.shares_memory(*given)
 
 
+class Linear(Counting):
+    """Answers from weights and a bias alone."""
+
+    def __init__(self, n_features, n_classes):
+        super().__init__(n_features, n_classes)
+        self.bias = np.zeros(n_classes, np.float32)
+
+    weights = property(lambda self: self.W)
+
+    def predict_proba(self, x):
+        return x @ self.weights + self.bias
+
+
+@pytest.mark.parametrize(("model", "times"), [(Linear, 1), (Counting, 2)])
+def test_answers_about_the_pool_are_remembered_while_weights_and_bias_are_equal(small, model, times):
+    class Asked(model):
+        def predict_proba(self, x):
+            asked.append(len(x))
+            return super().predict_proba(x)
+
+    asked, learner = [], ActiveLearner(small.data, model=Asked)
+    for _ in range(2):
+        learner.predict_proba(learner.unlabeled)
+    assert asked == times * [40], "only of weights and a bias can it be told that the answers are the same"
+
+
+@pytest.mark.parametrize("part", ["W", "bias"])
+def test_whoever_changes_weights_or_bias_gets_other_answers(small, part):
+    learner = ActiveLearner(small.data, model=Linear)
+    before = learner.predict_proba(learner.unlabeled)
+    twin = learner.copy()
+    getattr(learner.model, part)[:] = 1  # in place, as no assignment would notice
+    after = learner.predict_proba(learner.unlabeled)
+    assert not np.array_equal(after, before)
+    assert np.array_equal(learner.predict_proba(learner.unlabeled[:2]), after[:2])
+    assert np.array_equal(twin.predict_proba(twin.unlabeled), before)
+
+
 class NearestMean:
     """A classifier of scikit-learn's shape in ten lines."""
 
