@@ -48,12 +48,8 @@ def pieces(cell: NotebookNode, kind: str) -> Iterator[tuple[str, NotebookNode]]:
     tags = cell.metadata.get("tags", [])
     if cell.cell_type != "markdown":
         said = "slides-code-in-notes" in tags
-        yield (
-            kind,
-            new_code_cell(
-                "" if said else cell.source, outputs=cell.get("outputs", []), metadata={"tags": tags}
-            ),
-        )
+        shown = "" if said else cell.source
+        yield kind, new_code_cell(shown, outputs=cell.get("outputs", []), metadata={"tags": tags})
         if said:
             yield "notes", new_code_cell(cell.source)
         return

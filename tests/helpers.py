@@ -2,9 +2,12 @@
 
 import hashlib
 import importlib.util
+import re
+import subprocess
+import sys
 import time
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -47,6 +50,24 @@ def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:
             return found
         time.sleep(0.1)
     raise AssertionError("what was waited for did not happen")
+
+
+def make(script: Path, out: Path) -> Path:
+    """What a program writes to `out`: without a word of complaint, and with nothing beside it."""
+    done = subprocess.run([sys.executable, script, out], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, ""), done.stderr
+    assert list(out.parent.iterdir()) == [out]
+    return out
+
+
+def words_of_images(cells: Iterable[Any]) -> Iterator[str]:
+    """The alternative texts of the images in cells: of figures and of those in prose."""
+    for cell in cells:
+        if cell.cell_type == "markdown":
+            yield from re.findall(r"!\[([^]]*)\]\(", cell.source)
+        else:
+            metadata = [output.get("metadata", {}) for output in cell.get("outputs", ())]
+            yield from (one["image/png"]["alt"] for one in metadata if "image/png" in one)
 
 
 def load(path: Path) -> ModuleType:

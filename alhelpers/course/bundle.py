@@ -21,7 +21,10 @@ START_HERE = "START-HERE.txt"
 _TEXT = """\
 Active learning on MNIST: installing without a network
 
-{first}The folder wheels/ beside this file holds every package for these machines,
+Before anything is installed, open try.html in a browser (a double click will do).
+It needs no Python and no network.
+
+The folder wheels/ beside this file holds every package for these machines,
 Python version first:
 
     {targets}
@@ -36,11 +39,6 @@ Then open a terminal in the copy; on Windows write py -{python} for python3.
     python3 tutorial.py lab       (opens them in JupyterLab)
 
 The exercises are in workshop/exercises.
-"""
-_TRY_FIRST = """\
-Before anything is installed, open try.html in a browser (a double click will do).
-It needs no Python and no network.
-
 """
 
 
@@ -109,17 +107,14 @@ def make_bundle(out: Path, targets: Sequence[str] = (), repository: Path = REPOS
         )
     with replacing(out, check=False) as fresh:  # git has looked, and a damaged wheel may go
         _clone(repository, fresh)
-        has_page = _make_try(fresh)
+        _make_try(fresh)
         wheels = fresh / "wheels"
         for target in everyone.values():
             _download(target, fresh / "requirements.lock", wheels, out / "wheels", repository / "wheels")
         (wheels / "FOR.txt").write_text(", ".join(everyone) + "\n", encoding="utf-8")
         on_windows = [target.python for target in everyone.values() if target.environment["os_name"] == "nt"]
-        start_here = _TEXT.format(
-            first=_TRY_FIRST if has_page else "",
-            targets="\n    ".join(everyone),
-            python=[*on_windows, this_machine().python][0],
-        )
+        python = [*on_windows, this_machine().python][0]
+        start_here = _TEXT.format(targets="\n    ".join(everyone), python=python)
         (fresh / START_HERE).write_text(start_here, encoding="utf-8")
     size = sum(file.stat().st_size for file in out.rglob("*") if file.is_file()) / 1e6
     print(f"{out} is complete ({size:,.0f} MB); copy it to a stick, {START_HERE} in it says how to go on")
@@ -163,27 +158,19 @@ def _clone(repository: Path, folder: Path) -> None:
     shutil.rmtree(folder / ".git" / "logs", ignore_errors=True)
 
 
-def _make_try(folder: Path) -> bool:
-    """Put the page that needs no installation into a copy of the repository; whether there is one to make."""
+def _make_try(folder: Path) -> None:
+    """Put the page that needs no installation into a copy of the repository."""
     script = folder / "site" / "try" / "build.py"
-    if not script.is_file():
-        return False
     # Its own package makes it, and leaves no bytecode there.
     env = os.environ | {"PYTHONPATH": str(folder), "PYTHONDONTWRITEBYTECODE": "1"}
     done = subprocess.run([sys.executable, script, folder / "try.html"], env=env, stdout=subprocess.PIPE)
     if done.returncode:
         raise OSError("try.html cannot be made, for the reason above")
-    return True
 
 
 def _git(folder: Path, *arguments: str) -> str:
-    return subprocess.run(
-        ["git", "-C", str(folder), *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        errors="replace",
-        check=True,
-    ).stdout
+    command = ["git", "-C", str(folder), *arguments]
+    return subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace", check=True).stdout
 
 
 def _download(target: Target, lock: Path, wheels: Path, *earlier: Path) -> None:

@@ -43,16 +43,8 @@ def _passes(name: str, check: Callable[[], str]) -> bool:
         status = "FAILED"
         sentence = f"the check itself broke, which is worth a report: {type(error).__name__}: {error}"
     sentence = " ".join(sentence.split())
-    print(
-        textwrap.fill(
-            sentence,
-            79,
-            initial_indent=f"{status:<7}{name:<12}",
-            subsequent_indent=" " * 19,
-            break_long_words=False,
-            break_on_hyphens=False,
-        )
-    )
+    layout = {"subsequent_indent": " " * 19, "break_long_words": False, "break_on_hyphens": False}
+    print(textwrap.fill(sentence, 79, initial_indent=f"{status:<7}{name:<12}", **layout))
     if command:
         print(f"  {command}")
     sys.stdout.flush()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -172,6 +173,8 @@ def _ask_kernel(log: object) -> tuple[str, str | None, str]:
     notebooks = advice.REPOSITORY / "notebooks"
     folder = notebooks if notebooks.is_dir() else Path.cwd()
     settings = {"stdout": subprocess.DEVNULL, "stderr": log, "extra_arguments": ["--log-level=ERROR"]}
+    settings |= {"cwd": str(folder), "startup_timeout": KERNEL_SECONDS}
+    question = {"user_expressions": {"it": _QUESTION}, "timeout": KERNEL_SECONDS}
     printed = []
 
     def listen(message: dict) -> None:
@@ -179,19 +182,11 @@ def _ask_kernel(log: object) -> tuple[str, str | None, str]:
             printed.append(message["content"]["text"])
 
     client: Any  # that of a blocking manager, which Jupyter makes out of others when it runs
-    with run_kernel(
-        kernel_name="python3", startup_timeout=KERNEL_SECONDS, cwd=str(folder), **settings
-    ) as client:
-        reply = client.execute_interactive(
-            "import alhelpers.plots",
-            user_expressions={"it": _QUESTION},
-            timeout=KERNEL_SECONDS,
-            output_hook=listen,
-        )
-        if (
-            reply["content"]["status"] != "ok"
-        ):  # it has another environment, without alhelpers or its packages
-            reply = client.execute("", user_expressions={"it": _QUESTION}, reply=True, timeout=KERNEL_SECONDS)
+    with run_kernel(kernel_name="python3", **settings) as client:
+        reply = client.execute_interactive("import alhelpers.plots", output_hook=listen, **question)
+        # If not, it has another environment, without alhelpers or its packages.
+        if reply["content"]["status"] != "ok":
+            reply = client.execute("", reply=True, **question)
     answer = reply["content"]["user_expressions"]["it"]["data"]["text/plain"]
     prefix, place = json.loads(answer.strip("'"))
     return prefix, place, " ".join("".join(printed).split())[:200]
@@ -267,7 +262,7 @@ def check_engine() -> str:
     # What this package sets itself.
     own = {"TF_ENABLE_ONEDNN_OPTS": "0"} | SAME_KERNELS
     others = dict(os.environ.items() - own.items())
-    settings = sorted(name for name in others if name.startswith(_SETTINGS))
+    settings = sorted(name for name in others if _SETTINGS.match(name))
     accuracy = said[-1]
     if float(accuracy) != published.accuracy:
         labels = f"with {published.n_labels} labels"
@@ -295,16 +290,7 @@ print(learner.history[-1].accuracy)
 """
 
 # Variables that can change how an engine computes.
-_SETTINGS = (
-    "TF_XLA",
-    "XLA_",
-    "TF_ENABLE",
-    "TF_DETERMINISTIC",
-    "OPENBLAS_CORETYPE",
-    "NPY_",
-    "NVIDIA_TF32",
-    "MKL_",
-)
+_SETTINGS = re.compile("TF_(XLA|ENABLE|DETERMINISTIC)|XLA_|OPENBLAS_CORETYPE|NPY_|NVIDIA_TF32|MKL_")
 
 # How a process ends whose processor does not know an instruction: on Linux and macOS, and on Windows.
 _ILLEGAL_INSTRUCTION = (-getattr(signal, "SIGILL", 4), 0xC000001D)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from alhelpers.evidence.draws import Draw, Source, draw, mnist
+from alhelpers.evidence.draws import Draw, Source, draw
 from alhelpers.files import read_shipped
 
 
@@ -42,9 +42,7 @@ def read(name: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 @cache
 def source(name: str) -> Source:
-    """One of SIZES, or "MNIST", to draw from. Errors as `read`."""
-    if name == "MNIST":
-        return mnist()
+    """One of SIZES to draw from. Errors as `read`."""
     x, y, _ = read(name)
     return Source.of(x, y, SIZES[name].counts)
 

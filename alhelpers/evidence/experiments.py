@@ -97,22 +97,13 @@ def judges(seed: int) -> list[Row]:
     shape = (400, *images.data.x_test.shape[1:])
     few = images.x_test[some], images.y_test[some]
     # The test images are scaled already, and a dataset takes pool and test images of one kind.
-    data = replace(
-        images.data,
-        x_pool=images.data.x_pool / np.float32(255),
-        x_test=few[0].reshape(shape),
-        y_test=few[1],
-    )
+    x_pool = images.data.x_pool / np.float32(255)
+    data = replace(images.data, x_pool=x_pool, x_test=few[0].reshape(shape), y_test=few[1])
     rows = []
     for recipe in (Recipe("random", batch_size=BUDGET), Recipe()):
-        for stopped_on, stopped in (
-            ("400 validation images", images),
-            ("400 test images", images._replace(data=data)),
-        ):
-            if stopped is images:
-                done = shared_run(seed, recipe, BUDGET)
-            else:
-                done = replicate(stopped, recipe, record_every=BUDGET)
+        runs = {"400 validation images": shared_run(seed, recipe, BUDGET)}
+        runs["400 test images"] = replicate(images._replace(data=data), recipe, record_every=BUDGET)
+        for stopped_on, done in runs.items():
             for judged_by, judging in (("400 test images", few), ("10,000 test images", images[2:])):
                 row = row_of("judges", seed, recipe, stopped_on=stopped_on, judged_by=judged_by)
                 rows += accuracies(row, done, *judging, BUDGET)
@@ -295,13 +286,8 @@ EXPERIMENTS: dict[str, Callable[[int], list[Row]]] = {
     "stopping": stopping,
     **carry_over.EXPERIMENTS,
 }
-FEWER = carry_over.FEWER | {
-    "auto-labelling": 20,
-    "tuning": 10,
-    "batch size": 20,
-    "forecasts": 50,
-    "stopping": 40,
-}
+FEWER = {"auto-labelling": 20, "tuning": 10, "batch size": 20, "forecasts": 50, "stopping": 40}
+FEWER |= carry_over.FEWER
 """Experiments of fewer draws. Each has all that it is compared with, or only settles a recipe: read whole."""
 
 
@@ -329,17 +315,13 @@ def _apart(images: Draw) -> tuple[Draw, tuple[np.ndarray, np.ndarray], np.ndarra
     return images._replace(data=data), (scale(x[check]), y[check]), scale(x[check.stop :])
 
 
-def _timed(rows: list[Row], done: Run) -> list[Row]:
-    """The rows, and one of the seconds that the run took."""
-    return [*rows, rows[-1]._replace(measure="seconds", value=round(float(done.seconds[-1]), 3))]
-
-
 def _curves(experiment: str, seed: int, recipes: Iterable[tuple[Recipe, int]]) -> list[Row]:
-    """Rows of recipes, each with its label budget."""
+    """Rows of recipes, each with its label budget, and after them one of the seconds that its run took."""
     images, rows = shared_draw(seed), []
     for recipe, budget in recipes:
         done = shared_run(seed, recipe, budget)
-        rows += _timed(accuracies(row_of(experiment, seed, recipe), done, *images[2:]), done)
+        rows += accuracies(row_of(experiment, seed, recipe), done, *images[2:])
+        rows.append(rows[-1]._replace(measure="seconds", value=round(float(done.seconds[-1]), 3)))
     return rows
 
 

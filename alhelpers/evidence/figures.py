@@ -25,15 +25,8 @@ def dots(
         # Equal values are stacked, so that every dot is seen.
         equal = np.round(values, 9).tolist()
         stacked = np.array([equal[:i].count(v) for i, v in enumerate(equal)])
-        axes.plot(
-            values,
-            row - stacked * min(0.12, 0.6 / max(stacked.max(), 1)),
-            ls="",
-            marker="o",
-            ms=5,
-            color=BLUE,
-            alpha=0.7,
-        )
+        heights = row - stacked * min(0.12, 0.6 / max(stacked.max(), 1))
+        axes.plot(values, heights, "o", ms=5, color=BLUE, alpha=0.7)
         axes.plot([np.mean(values)] * 2, [row - 0.25, row + 0.25], color="black", lw=2)
         if name in marks:
             axes.plot([marks[name]], [row], ls="", marker="D", ms=11, mew=2.5, color=ORANGE, mfc="none")

@@ -54,13 +54,7 @@ FORECASTS: dict[str, Forecast] = {
     "check set: spread of the last 10 changes": _spread,
     "check set: line in 1 / √labels": _curve,
 }
-for _net in (
-    (0, -1, 1),
-    (0, -0.5, 0.5),
-    (0.1, -0.2, 0.5),
-    (0.1, -0.2, 0.4),
-    (0.1, -0.1, 0.4),
-    (0.1, -0.1, 0.3),
-):
+_NETS = [(0, -1, 1), (0, -0.5, 0.5), (0.1, -0.2, 0.5), (0.1, -0.2, 0.4), (0.1, -0.1, 0.4), (0.1, -0.1, 0.3)]
+for _net in _NETS:
     _name = "stop set: {1:g} to {2:g} of the answers changed".format(*_net)
     FORECASTS[_name] = of_those_changed(Interval(*_net))

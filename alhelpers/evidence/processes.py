@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from unittest.mock import patch
 
 from alhelpers.arithmetic import SAME_KERNELS
 
@@ -32,7 +32,7 @@ def in_processes(function: Callable, items: Iterable, jobs: int | None = None) -
         jobs = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     # Started anew rather than forked: a notebook that has run TensorFlow holds threads.
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn"), _begin_worker) as pool:
-        with _worker_environment():
+        with patch.dict(os.environ, ONE_THREAD | SAME_KERNELS):  # NumPy reads these when it is imported
             results = pool.map(function, list(items))  # starts the processes
         try:
             yield from results
@@ -57,15 +57,3 @@ def _end_with_parent() -> None:
 
 
 ONE_THREAD = dict.fromkeys(("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-
-
-@contextmanager
-def _worker_environment() -> Iterator[None]:
-    """Set what NumPy reads when a new process imports it."""
-    before = dict(os.environ)
-    os.environ.update(ONE_THREAD | SAME_KERNELS)
-    try:
-        yield
-    finally:
-        os.environ.clear()
-        os.environ.update(before)

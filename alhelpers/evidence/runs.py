@@ -138,6 +138,7 @@ def shared_draw(seed: int) -> Draw:
     return draw(seed)
 
 
+# No argument has a default: a call that leaves one out would be remembered apart from one that gives it.
 @lru_cache(maxsize=16)  # a run holds some 20 MB
 def shared_run(seed: int, recipe: Recipe, label_budget: int) -> Run:
     """A run on the usual draw, recorded at every ten labels, made once for all experiments."""

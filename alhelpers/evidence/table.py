@@ -7,7 +7,7 @@ import io
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple, get_args, get_type_hints
 
 import numpy as np
 
@@ -159,26 +159,15 @@ def _values(kind: Callable[[str], object], cells: Sequence[str]) -> Iterator[obj
     return map(values.__getitem__, cells)
 
 
-def _number(kind: type) -> Callable[[str], object]:
-    return lambda cell: kind(cell) if cell else None
+def _reader(hint: Any) -> Callable[[str], object]:
+    """What makes a value of a column's cell, by its type in Row."""
+    kind = (*get_args(hint), hint)[0]  # int of int | None
+    if kind is bool:
+        kind = {"True": True, "False": False}.__getitem__
+    return lambda cell: kind(cell) if cell or kind is str else None
 
 
-_WHOLE, _FLOAT = _number(int), _number(float)
-_KINDS = tuple(
-    {
-        "draw": int,
-        "C": _FLOAT,
-        "learning_rate": _FLOAT,
-        "batch_size": _WHOLE,
-        "refitted": lambda cell: {"": None, "True": True, "False": False}[cell],
-        "wrong_labels": float,
-        "random_share": float,
-        "setting": _FLOAT,
-        "n_labels": _WHOLE,
-        "value": _FLOAT,
-    }.get(name, str)
-    for name in Row._fields
-)
+_KINDS = tuple(map(_reader, get_type_hints(Row).values()))
 
 
 def write(rows: Iterable[Row], folder: Path = PACKAGE) -> None:

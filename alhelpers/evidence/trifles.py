@@ -19,7 +19,7 @@ class Double(SoftmaxRegression):
     number = np.float64
 
     def prepare(self, x: np.ndarray) -> np.ndarray:
-        """Images that are used again and again."""
+        """Images that are used again and again, as 64-bit numbers."""
         return x.astype(self.number)
 
     def fit(self, x: np.ndarray, y: np.ndarray, x_test: np.ndarray, y_test: np.ndarray) -> np.ndarray:

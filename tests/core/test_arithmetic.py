@@ -1,4 +1,4 @@
-"""Processors that could round differently are told to multiply in the same way."""
+"""Importing tells processors that could round differently to multiply alike, and loads nothing slow early."""
 
 import os
 import subprocess
@@ -27,3 +27,19 @@ def test_importing_the_package_sets_it_for_a_numpy_that_comes_later_but_replaces
             [sys.executable, "-c", code], env=env, capture_output=True, text=True, check=True
         )
         assert done.stdout.split() == [str(given or SAME_KERNELS.get("OPENBLAS_CORETYPE")), "False"]
+
+
+@pytest.mark.parametrize(
+    ("program", "slow"),
+    [
+        ("alhelpers; alhelpers.load_mnist(); alhelpers.plots; alhelpers.check_parameters", {"tensorflow"}),
+        ("alhelpers.evidence.experiments", {"tensorflow"}),
+        (
+            "alhelpers.labelling.ledger, alhelpers.labelling.images",
+            {"tensorflow", "nbformat", "pyarrow", "scipy"},
+        ),
+    ],
+)
+def test_what_is_slow_is_loaded_only_where_it_is_needed(program, slow):
+    code = f"import sys; import {program}; sys.exit(bool({slow} & set(sys.modules)))"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

@@ -4,8 +4,6 @@ import hashlib
 import re
 import shutil
 import struct
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -196,11 +194,3 @@ def test_floats_may_be_anything_from_0_to_1():
     assert Dataset(x, y, x, y).x_pool.max() == 1
     with pytest.raises(ValueError, match=r"x has shape \(4, 4\)"):
         check_images("x", x.reshape(4, 4))  # rows only where they are allowed
-
-
-def test_looking_at_digits_does_not_load_tensorflow():
-    code = (
-        "import sys, alhelpers; alhelpers.load_mnist(); alhelpers.plots; alhelpers.check_parameters; "
-        "sys.exit('tensorflow' in sys.modules)"
-    )
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0

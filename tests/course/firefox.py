@@ -5,10 +5,10 @@ import json
 import re
 import shutil
 import subprocess
-import time
 from pathlib import Path
 
 import websocket
+from helpers import wait_for
 
 FIREFOX = next(filter(None, map(shutil.which, ("firefox-esr", "firefox"))), None)
 # Nothing that it does by itself reaches a network.
@@ -35,7 +35,7 @@ class Firefox:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         self._ids, self.trouble = itertools.count(1), []
-        address = self._wait(lambda: re.search(r"BiDi listening on (ws://\S+)", self.log.read_text()))[1]
+        address = wait_for(lambda: re.search(r"BiDi listening on (ws://\S+)", self.log.read_text()))[1]
         self._socket = websocket.create_connection(f"{address}/session", suppress_origin=True, timeout=180)
         self.call("session.new", capabilities={})
         # A window of its own has the focus; the first one never has, and there no key works a button.
@@ -83,10 +83,10 @@ class Firefox:
     def wait_for(self, selector):
         """Wait until something can be seen."""
         seen = f"[...document.querySelectorAll({json.dumps(selector)})].some((one) => one.checkVisibility())"
-        self._wait(lambda: self.evaluate(seen))
+        wait_for(lambda: self.evaluate(seen), 120)
 
     def wait_for_text(self, selector, text):
-        self._wait(lambda: text in self.text(selector))
+        wait_for(lambda: text in self.text(selector), 120)
 
     def press(self, *keys):
         actions = [
@@ -131,10 +131,3 @@ class Firefox:
 
     def _perform(self, *sources):
         self.call("input.performActions", context=self.context, actions=list(sources))
-
-    def _wait(self, condition, seconds=120):
-        end = time.monotonic() + seconds
-        while not (found := condition()):
-            assert time.monotonic() < end, f"waited for {seconds} seconds"
-            time.sleep(0.1)
-        return found

@@ -35,6 +35,9 @@ def repository(tmp_path, monkeypatch):
     )  # fmt: skip
     (folder / "requirements.lock").write_text("# a comment\n" + "".join(lines))
     (folder / ".gitignore").write_text("/wheels/\n/START-HERE.txt\n/.made-by-alhelpers\n/try.html\n")
+    script = folder / "site" / "try" / "build.py"
+    script.parent.mkdir(parents=True)
+    script.write_text("import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('play')")
     git(folder, "init", "-q")
     git(folder, "add", "-A")
     commit(folder)
@@ -82,18 +85,13 @@ def test_a_bundle_has_what_its_machines_need_and_nothing_of_where_it_was_made(re
 
 
 def test_the_page_that_needs_no_installation_is_its_first_thing(repository, tmp_path, capfd):
-    script = repository / "site" / "try" / "build.py"
-    script.parent.mkdir(parents=True)
-    script.write_text("import pathlib, sys; pathlib.Path(sys.argv[1]).write_text('play')")
-    git(repository, "add", "-A")
-    commit(repository)
     out = tmp_path / "build" / "bundle"
     for _ in range(2):  # the second time it takes the place of the first
         bundle.make_bundle(out, [], repository)
     assert (out / "try.html").read_text() == "play"
     said = (out / bundle.START_HERE).read_text(encoding="utf-8")
     assert said.index("open try.html in a browser") < said.index("wheels/")
-    script.write_text("raise SystemExit('no MNIST')")
+    (repository / "site" / "try" / "build.py").write_text("raise SystemExit('no MNIST')")
     commit(repository)
     with pytest.raises(OSError, match=r"try\.html cannot be made"):
         bundle.make_bundle(out, [], repository)

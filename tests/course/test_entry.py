@@ -75,15 +75,6 @@ def installed(repository):
     return found & {"read", "flow", "ruff"}
 
 
-def mark(repository):
-    """Put a file into the environment, which is gone when that is made anew."""
-    (repository / ".venv" / "mine").touch()
-
-
-def is_new(repository):
-    return not (repository / ".venv" / "mine").exists()
-
-
 def test_a_command_installs_what_it_needs_once_and_hands_its_arguments_on(repository):
     ran = "ran run --out build/run by {}\n"
     said = call(repository, "run", "--engine", "numpy", "a b", "--jobs", "1")
@@ -97,13 +88,13 @@ def test_a_command_installs_what_it_needs_once_and_hands_its_arguments_on(reposi
     (there / "__main__.py").write_text("print('another')")
     said = call(repository, "run", "--engine", "numpy", "mine.ipynb", folder="notebooks")
     assert said == f"ran run --out {repository / 'build/run'} mine.ipynb by numpy\n"
-    mark(repository)
+    (repository / ".venv" / "mine").touch()  # gone when that is made anew
     assert "Installing packages (1 for TensorFlow)" in call(repository, "run")
     assert installed(repository) == {"read", "flow"}
     assert "Installing packages (1 for tests, web pages and sweeps)" in call(repository, "sweep", "x")
     assert installed(repository) == {"read", "flow", "ruff"}
     assert call(repository, "doctor", "--engine", "numpy") == "ran doctor by numpy\n"
-    assert not is_new(repository)
+    assert (repository / ".venv" / "mine").exists()
     (repository / "pyproject.toml").write_text(PYPROJECT + "# an entry point more")
     assert call(repository, "run") == "Installing alhelpers from this folder …\n" + ran.format(None)
     (repository / "alhelpers" / "__main__.py").write_text("import sys; sys.exit(7)")
@@ -186,9 +177,9 @@ def test_other_versions_and_an_installation_cut_short_begin_anew_and_nothing_els
     assert provide(tutorial.TENSORFLOW, tutorial.DEVELOPING) == []
     lock = repository / "requirements.lock"
     lock.write_text(lock.read_text().replace("read==1", "read==1 "))
-    mark(repository)
+    (repository / ".venv" / "mine").touch()  # gone when that is made anew
     assert provide(tutorial.READING) == ["new", ["read"]], "another version"
-    assert is_new(repository)
+    assert not (repository / ".venv" / "mine").exists()
     (repository / "broken").touch()
     with pytest.raises(tutorial.Problem, match="the installation failed"):
         provide(tutorial.READING, tutorial.TENSORFLOW)
@@ -223,16 +214,11 @@ def test_an_environment_that_was_moved_or_has_lost_its_python_counts_as_none(tmp
     assert venv.installed() == {}
 
 
-def make_work(folder):
-    """Something of the user's."""
-    folder.mkdir(parents=True)
-    (folder / "thesis.txt").write_text("years of work")
-
-
 @pytest.mark.parametrize("name", ["work", ".venv", ".venv2"])
 def test_what_is_not_ours_is_neither_replaced_nor_removed(repository, name):
     made = repository / name
-    make_work(made)
+    made.mkdir()
+    (made / "thesis.txt").write_text("years of work")
     said = call(repository, "run", "--venv", name, code=1)
     assert said == (
         f"tutorial.py: {name} was not made by this program and stays as it is; {tutorial.ANOTHER}, or remove "

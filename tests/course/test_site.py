@@ -16,6 +16,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from browsers import serious
 from bs4 import BeautifulSoup
+from helpers import make, words_of_images
 
 from alhelpers.running import notebooks as run
 
@@ -35,12 +36,7 @@ def build(root, out):
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory):
-    out = tmp_path_factory.mktemp("book") / "site"
-    outcome = build(ROOT, out)
-    assert outcome.returncode == 0, outcome.stderr
-    assert outcome.stderr == "", "the build has something to say"
-    assert list(out.parent.iterdir()) == [out], "the build leaves something beside the site"
-    return out
+    return make(ROOT / "site" / "build.py", tmp_path_factory.mktemp("book") / "site")
 
 
 @pytest.fixture(scope="module")
@@ -111,20 +107,10 @@ def test_a_notebook_that_names_the_page_to_try_links_to_it(site, pages):
     assert named
 
 
-def images_of(notebook):
-    """The words of the images in a notebook: of its figures and of those in its prose."""
-    for cell in notebook.cells:
-        if cell.cell_type == "markdown":
-            yield from re.findall(r"!\[([^]]*)\]\(", cell.source)
-        else:
-            metadata = [output.get("metadata", {}) for output in cell.get("outputs", ())]
-            yield from (one["image/png"]["alt"] for one in metadata if "image/png" in one)
-
-
 @pytest.mark.parametrize("notebook", run.find_notebooks(), ids=lambda path: path.stem)
 def test_a_page_shows_its_notebook(site, pages, notebook):
     page, source = pages[page_of(notebook)], nbformat.read(notebook, as_version=4)
-    words = list(images_of(source))
+    words = list(words_of_images(source.cells))
     assert [image.get("alt") for image in page.select("article img")] == words
     assert len(words) >= len(list(run.figures(source)))
     prose = [cell.source for cell in source.cells if cell.cell_type == "markdown"]
@@ -271,16 +257,6 @@ IN_NEW_COLOURS = """(seen) => {
     }
     return [...known];
 }"""
-
-
-def test_a_folder_that_is_no_site_is_left_alone(tmp_path):
-    (tmp_path / "thesis.txt").write_text("mine", encoding="utf-8")
-    for name in ("index.html", "searchindex.js"):  # a site, but not one of ours
-        (tmp_path / name).touch()
-    outcome = build(ROOT, tmp_path)
-    assert outcome.returncode != 0
-    assert str(tmp_path) in outcome.stderr
-    assert (tmp_path / "thesis.txt").read_text(encoding="utf-8") == "mine"
 
 
 def barriers(page, where, options):

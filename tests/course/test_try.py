@@ -5,7 +5,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,7 +12,7 @@ from axe_playwright_python.sync_playwright import Axe
 from browsers import serious
 from bs4 import BeautifulSoup
 from firefox import FIREFOX, Firefox
-from helpers import load
+from helpers import load, make
 from playwright.sync_api import expect
 
 from alhelpers.data import load_mnist
@@ -34,13 +33,7 @@ needs_node = pytest.mark.skipif(shutil.which("node") is None, reason="no Node on
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory):
-    out = tmp_path_factory.mktemp("a stick") / "try.html"
-    done = subprocess.run(
-        [sys.executable, TRY / "build.py", out], capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 0, done.stderr
-    assert list(out.parent.iterdir()) == [out]
-    return out
+    return make(TRY / "build.py", tmp_path_factory.mktemp("a stick") / "try.html")
 
 
 @pytest.fixture
@@ -133,18 +126,16 @@ def test_what_the_first_model_can_read_is_counted_on_images_that_did_not_stop_it
 # ---- The modules, in Node
 
 
-def in_node(code, **values):
-    """What an expression of the page's modules gives. The names of the values are constants in it."""
+def in_node(code, images=b"", **values):
+    """What an expression of the page's modules gives. In it, values are constants, and images `bytes`."""
     given = "".join(f"const {name} = {json.dumps(value)};" for name, value in values.items())
     imports = "".join(
         f'import * as {name} from "{(TRY / name).with_suffix(".mjs").as_uri()}";'
         for name in ("state", "race")
     )
-    program = f"{imports}{given}console.log(JSON.stringify({code}))"
-    done = subprocess.run(
-        ["node", "--input-type=module", "-e", program], capture_output=True, text=True, check=True
-    )
-    return json.loads(done.stdout)
+    imports += 'import { readFileSync } from "node:fs"; const bytes = readFileSync(0);'
+    command = ["node", "--input-type=module", "-e", f"{imports}{given}console.log(JSON.stringify({code}))"]
+    return json.loads(subprocess.run(command, input=images, capture_output=True, check=True).stdout)
 
 
 @needs_node
@@ -167,14 +158,8 @@ def test_settings_that_make_no_sense_are_left_out_and_named(fragment, refused):
 
 @needs_node
 def test_an_address_leads_back_to_its_settings():
-    settings = {
-        "seed": 12,
-        "query": "by eye",
-        "batch": 5,
-        "budget": 400,
-        "judge": "others",
-        "mean": "divided",
-    }
+    settings = {"seed": 12, "query": "by eye", "batch": 5, "budget": 400, "judge": "others"}
+    settings["mean"] = "divided"
     fragment = in_node("state.writeFragment(settings)", settings=settings)
     assert in_node("state.readFragment(fragment)", fragment=fragment) == {"settings": settings, "refused": []}
 
@@ -193,17 +178,9 @@ def test_a_draw_is_the_same_for_the_same_seed_and_its_judges_stop_nothing():
 def test_the_draw_that_the_page_begins_with_flatters_choosing_as_its_text_admits():
     x, y, x_test, y_test = load(TRY / "build.py").images()
     images = b"".join(part.astype("u1").tobytes() for part in (x, x_test, y, y_test))
-    code = (
-        'import { readFileSync } from "node:fs";'
-        f'import {{ deal }} from "{(TRY / "race.mjs").as_uri()}";'
-        f'import {{ DEFAULTS }} from "{(TRY / "state.mjs").as_uri()}";'
-        "const bytes = readFileSync(0), end = 5000 * 784;"
-        "const images = { pixels: bytes.subarray(0, end), labels: bytes.subarray(end) };"
-        "const { chosen, random } = deal(images, DEFAULTS);"
-        "console.log(chosen - random);"
-    )
-    command = ["node", "--input-type=module", "-e", code]
-    assert float(subprocess.run(command, input=images, capture_output=True, check=True).stdout) > 0.05
+    parts = "{ pixels: bytes.subarray(0, 5000 * 784), labels: bytes.subarray(5000 * 784) }"
+    found = in_node(f"race.deal({parts}, state.DEFAULTS)", images)
+    assert found["chosen"] - found["random"] > 0.05
 
 
 @needs_node
@@ -222,27 +199,6 @@ def test_what_a_browser_kept_counts_only_if_it_makes_sense(change):
     found = in_node("state.load(() => ({ getItem: () => text }))", text=json.dumps(kept))
     assert found == (None if change else kept)
     assert in_node('state.load(() => ({ getItem: () => "no JSON" }))') is None
-
-
-@needs_node
-def test_dividing_by_n_ends_elsewhere():
-    data = load_mnist()
-    parts = (data.x_pool, data.x_test, data.y_pool, data.y_test)
-    images = b"".join(part.astype("u1").tobytes() for part in parts)
-    code = (
-        'import { readFileSync } from "node:fs";'
-        f'import {{ articleFits }} from "{(TRY / "learner.mjs").as_uri()}";'
-        f'import {{ Images }} from "{(TRY / "model.mjs").as_uri()}";'
-        "const bytes = readFileSync(0), labels = bytes.subarray(4400 * 784), rows = [...labels.keys()];"
-        "const parts = [rows.slice(0, 4000), rows.slice(4000)];"
-        "const [pool, test] = parts.map((one) => new Images(bytes, labels, one));"
-        'const fits = [...articleFits(pool, test, null, { divide: true, parts: ["active"] })];'
-        "console.log(fits.length, fits.at(-1).accuracy);"
-    )
-    done = subprocess.run(
-        ["node", "--input-type=module", "-e", code], input=images, capture_output=True, check=True
-    )
-    assert done.stdout.decode().split() == ["40", "0.855"]
 
 
 # ---- The story, in a browser

@@ -287,14 +287,6 @@ def test_every_experiment_is_computed_on_the_draws_asked_for_but_on_no_more_than
     assert len(some.rows) == 40
 
 
-def test_results_can_be_computed_for_draws_that_the_file_lacks():
-    fresh = evidence.results(["judges"], range(500, 502), recompute=True)
-    assert fresh.distinct("draw") == [500, 501]
-    known = evidence.results(["judges"], range(2))
-    assert fresh.distinct("judged_by") == known.distinct("judged_by")
-    assert {row.value for row in fresh.rows} != {row.value for row in known.rows}
-
-
 def test_a_results_file_is_written_whole_and_always_alike(tmp_path):
     rows = [
         Row("a", 3, "b, with a comma", refitted=False, n_labels=10, value=0.125),

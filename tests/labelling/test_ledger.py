@@ -410,13 +410,6 @@ def test_what_is_no_ledger_is_refused_and_left_alone(tmp_path):
     assert len(list(tmp_path.iterdir())) == 5  # and nothing beside them
 
 
-def test_opening_loads_nothing_slow():
-    slow = "{'tensorflow', 'nbformat', 'pyarrow', 'scipy'}"
-    code = "import alhelpers.labelling.ledger, alhelpers.labelling.images, sys; "
-    code += f"sys.exit(bool({slow} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
-
-
 # --- Whatever happens ---
 
 

@@ -56,13 +56,9 @@ def check_6_2(best_stop: Callable, n_labels: np.ndarray, accuracy: np.ndarray) -
     found = [quarter, cent, dear, free]
     more = f"You return {quarter}, the position of 50 in n_labels: return n_labels at that position."
     check(found[:3] != [4, 5, 0], "a number of labels, or a place in a list?", more)
-    more = (
-        "Look further than the first batch that brings nothing: three batches on, the curve rises and pays."
-    )
+    more = "Look beyond the first batch that brings nothing: three batches on, the curve rises and pays."
     check(quarter != 20, "what comes after the flat stretch?", more)
-    more = (
-        f"You return the cost itself or something else, {quarter}; wanted is one of n_labels, from 10 to 70."
-    )
+    more = f"You return {quarter}, the cost or something else; wanted is one of n_labels, from 10 to 70."
     check(set(found) <= set(n.tolist()), "is that one of the numbers of labels on offer?", more)
     more = f"At 100.00 a label you buy {dear}: add price times n_labels to what you minimise."
     check(dear == 10, "what do the labels cost?", more)

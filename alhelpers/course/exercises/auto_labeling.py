@@ -63,6 +63,5 @@ def check_7_2(auto_label_above: Callable, learner: ActiveLearner) -> Said:
         check(least >= threshold, "which images stand first when you label?", more)
         wrong = (some.labels[400:] != learner.data.y_pool[new]).sum()
         rows.append([f"{threshold:.0%}", f"{len(new):,}", wrong, f"{wrong / len(new):.1%}"])
-    return "Labels of the model, by the threshold:", Table(
-        ["confidence", "labels", "wrong", "share wrong"], rows
-    )
+    table = Table(["confidence", "labels", "wrong", "share wrong"], rows)
+    return "Labels of the model, by the threshold:", table

@@ -30,18 +30,15 @@ def check_1_1(nearest: Callable, data: Dataset) -> Said:
     ):
         check((found[:8] != _nearest(distance, few)).any(), question, more)
     true = _nearest(lambda i: ((grey.astype(float) - grey[i]) ** 2).sum(axis=1), asked)
-    more = (
-        "Without image i the later images move up by one; keep all of them, and make image i infinitely far."
-    )
+    more = "Without image i the later ones move up by one; keep all, and make image i infinitely far."
     check((found != true - (true > asked)).any(), "does your index count image i as well?", more)
     i, mine, best = next(((a, f, t) for a, f, t in zip(asked, found, true, strict=True) if f != t), (0, 0, 0))
     inside = 0 <= mine < len(images)
     check(inside, f"is there an image {mine}?", f"The pool has images 0 to {len(images) - 1:,}.")
     theirs, ours = (int(((grey[i].astype(float) - grey[j]) ** 2).sum()) for j in (mine, best))
     question = f"image {i}: is your image {mine} really the nearest?"
-    check(
-        mine == best, question, f"Its squared differences add up to {theirs:,}, those of another to {ours:,}."
-    )
+    more = f"Its squared differences add up to {theirs:,}, those of another to {ours:,}."
+    check(mine == best, question, more)
     same = (data.y_pool[found] == data.y_pool[asked]).sum()
     return f"{same} of {len(asked)} images have the digit of their nearest neighbour."
 
@@ -93,15 +90,11 @@ def check_1_2(chance: Callable, data: Dataset) -> Said:
     ):
         check(abs(ours - share) > 5 * (share / 20_000) ** 0.5, question, more)
     true = (spread >= 30).mean()
-    more = (
-        "A set has 400 labels, each digit from 0 to 9; take the most and the least frequent of the same set."
-    )
+    more = "A set has 400 labels, each from 0 to 9; take the most and the least frequent of the same set."
     question = f"what does one of your sets look like? {ours:.1%} of them are too many or too few."
     check(abs(ours - true) < 5 * (true / 20_000) ** 0.5, question, more)
     return f"About {ours:.1%} of even-handed test sets are as uneven as ours."
 
 
-NAMED = (
-    "Ones and eights stand out in our set only; in another it may be any two. Take max and min of each set."
-)
+NAMED = "Ones and eights stand out in our set; in another it may be any two. Take max and min of each set."
 DRAWN = "You draw from our own labels, which are uneven already. Draw the digits 0 to 9 themselves."

@@ -60,8 +60,6 @@ def check_3_2(half_point: object, low: object, high: object) -> Said:
     check(width > 0.02, "how many images is the accuracy measured on?", more)
     more = f"A width of {width:.3f} is too narrow: take 1.96 standard errors of a share either way."
     check(width > 0.047, "how many standard errors make 95%?", more)
-    more = (
-        "It is too wide: the variance of a share is p (1 - p) / n, and you go 1.96 of its roots either way."
-    )
+    more = "Too wide: the variance of a share is p (1 - p) / n, and you go 1.96 of its roots either way."
     check(width < 0.06, "what is the variance of a share?", more)
     return f"Half a point is 2 images; the accuracy lies between {low:.1%} and {high:.1%}."

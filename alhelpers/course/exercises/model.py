@@ -34,9 +34,7 @@ def check_2_1(gradient: Callable, by_differences: Callable, W: np.ndarray) -> Sa
     check(not is_like(plain + price / n), "which part of the loss is a mean?", more)
     more = "The derivative of C / 2 · w² is C · w."
     check(not is_like(plain + 0.5 * price, plain + 2 * price), "what is the derivative of w² / 2?", more)
-    more = (
-        "The first by differences is {:.5f}, yours {:.5f}. Which of the steps 7 and 8 of notebook 2 differs?"
-    )
+    more = "By differences the first is {:.5f}, yours {:.5f}. Which of steps 7 and 8 of notebook 2 differs?"
     question = "do your slopes agree with the differences?"
     check(np.allclose(mine, true, atol=1e-6), question, more.format(true[0], mine[0]))
     return "Nine slopes agree with differences to six decimals."

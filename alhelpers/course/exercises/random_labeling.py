@@ -51,9 +51,7 @@ def check_5_2(draws_needed: Callable) -> Said:
     check(n not in (53, 54, 61, 62), "is half_width the whole interval?", more)
     more = f"{n:g} draws are not quite enough: round up."
     check(n not in (13, 15), "would your draws be enough?", more)
-    more = (
-        f"A scatter of one point takes 16 draws for half a point, not {n:g}: (1.96 · scatter / half_width)²."
-    )
+    more = f"A scatter of one point takes 16 draws for half a point, not {n:g}: (1.96 scatter / half_width)²."
     check(n in (14, 16), "put n into the formula of the standard error: what comes out?", more)
     check(fine > 20 * n, "five times as fine: how many times the draws?", "25 times.")
     return f"{n:g} draws for half a point, {fine:g} for a tenth of one."

@@ -79,17 +79,13 @@ def _watched_gain(gain: Callable, seed: int) -> float:
     more = "Fit once on the first 400 labels and once, in the end, on the chosen ones."
     check(fits, "has any model been trained?", more)
     chosen = [fit for fit in fits if not fit.unselected]
-    more = (
-        "All your labels are the first of the pool: fit and sort by margin, lowest first, before each batch."
-    )
+    more = "All your labels are the pool's first: fit and sort by margin, lowest first, before each batch."
     check(chosen, "where does anything choose?", more)
     first = [fit for fit in fits if fit.unselected and len(fit.labeled) == 400]
     check(first, "compared with what?", "Train a model on the first 400 of the same pool as well.")
     unselected, last = first[-1], chosen[-1]
     n, batches = len(last.labeled), last.batches
-    more = (
-        f"The last fit of the loop has {n} labels: fit once more after the last batch, and begin with none."
-    )
+    more = f"The loop's last fit has {n} labels: fit once more after the last batch, and begin with none."
     check(n == 400, "400 labels for both?", more)
     more = f"Ask for twenty at a time and fit after each; your batches are {_runs(batches)}."
     check(batches == 20 * [20], "how many labels between one fit and the next?", more)
