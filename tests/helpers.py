@@ -1,5 +1,6 @@
 """Small notebooks and wheels, waiting for what another process does, and programs that are in no package."""
 
+import csv
 import hashlib
 import importlib.util
 import re
@@ -40,6 +41,12 @@ def write_wheel(folder: Path, name: str, tags: str = "py3-none-any", marker: str
             # Without the time: written again, it is the same file.
             archive.writestr(zipfile.ZipInfo(path), text)
     return f"{name}==1{marker} \\\n    --hash=sha256:{hashlib.sha256(file.read_bytes()).hexdigest()}\n"
+
+
+def read_csv(path: Path) -> list[dict[str, str]]:
+    """The rows of a table, as text."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
 
 
 def wait_for(condition: Callable[[], Any], seconds: float = 60) -> Any:

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from alhelpers.cli import command
+from alhelpers.running.output import complain
 
 if TYPE_CHECKING:
     from alhelpers.running.notebooks import Outcome
@@ -73,8 +73,7 @@ def run_notebooks(options: argparse.Namespace) -> int:
 
     engine, given = models.engine(), _existing(options.notebooks)
     with NotebookProgress(len(given)) as progress:
-        outcomes = notebooks.run_notebooks(given, options.out, options.jobs, progress)
-    rows = notebooks.read_history(options.out / "history.csv")
+        outcomes, rows = notebooks.run_notebooks(given, options.out, options.jobs, progress)
     print(f"\n{article.table({row['stage']: row['accuracy'] for row in rows})}\n")
     print(
         f"Executed notebooks, figures/ and history.csv ({len(rows)} fits, by {engine}) are in {options.out}"
@@ -114,10 +113,9 @@ def compare_engines(options: argparse.Namespace) -> int:
     if exact.check(notebooks.NOTEBOOKS, options.out):
         print(f"Exact on this machine; every fit is in {options.out}")
         return 0
-    print(
-        "alhelpers: not exact on this machine; please report the first difference with what "
-        "`alhelpers doctor` says of it",
-        file=sys.stderr,
+    complain(
+        "not exact on this machine; please report the first difference with what "
+        "`alhelpers doctor` says of it"
     )
     return 1
 
@@ -135,5 +133,5 @@ def _existing(given: Sequence[Path]) -> Sequence[Path]:
 def _exit_code(outcomes: Sequence[Outcome]) -> int:
     failed = [outcome for outcome in outcomes if outcome.error]
     for outcome in failed:
-        print(f"alhelpers: {outcome.name} failed at {outcome.error}", file=sys.stderr)
+        complain(f"{outcome.name} failed at {outcome.error}")
     return 1 if failed else 0

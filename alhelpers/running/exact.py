@@ -15,7 +15,7 @@ from pathlib import Path
 
 from alhelpers.data import Dataset, load_mnist, read_mnist
 from alhelpers.errors import UserError
-from alhelpers.files import atomic_write, replacing
+from alhelpers.files import draft_of, replacing
 from alhelpers.learner import ActiveLearner, Fit, History
 from alhelpers.models import ENGINES
 from alhelpers.running import one_line
@@ -118,23 +118,14 @@ def _words(fit: Fit | None) -> str:
     return f"{fit.accuracy:.4f} after {fit.steps} steps with {fit.n_labels:,} labels ({fit.stage})"
 
 
-def write_fits(fits: Iterable[Fit], path: Path) -> None:
-    """Write fits as a CSV file with the columns stage, n_labels, accuracy, steps."""
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(Fit._fields)
-    table.writerows(fits)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    atomic_write(path, text.getvalue().encode())
-
-
 def check_engine(notebooks: Path, out: Path, name: str) -> bool:
     """Run the fits, say how many are equal and write NAME.csv; whether all are."""
     expected = committed_fits(notebooks)
     start = time.perf_counter()
     found = javascript_fits() if name == "javascript" else article_fits()
     seconds = time.perf_counter() - start
-    write_fits(found, out / f"{name}.csv")
+    with draft_of(out / f"{name}.csv") as draft, draft.open("w", newline="") as file:
+        csv.writer(file, lineterminator="\n").writerows([Fit._fields, *found])
     pairs = list(zip(found, expected, strict=False))
     accuracies = sum(here.accuracy == there.accuracy for here, there in pairs)
     steps = sum(here.steps == there.steps for here, there in pairs)
@@ -156,25 +147,21 @@ def check(notebooks: Path, out: Path) -> bool:
     as `replacing` does.
     """
     committed_fits(notebooks)  # before anybody waits
-    with replacing(out.resolve()) as fresh:
-        return _check_into(fresh, notebooks)
-
-
-def _check_into(out: Path, notebooks: Path) -> bool:
     codes, cannot = [], []
-    for name in installed_engines():
-        command, env = command_for(name, notebooks, out)
-        try:
-            done = subprocess.run(command, env=env, capture_output=True, timeout=TIMEOUT)
-        except subprocess.TimeoutExpired:
-            raise UserError(f"{name} has not done the fits within {TIMEOUT} s; try again") from None
-        print(done.stdout.decode(errors="replace"), end="", flush=True)
-        codes.append(done.returncode)
-        if done.returncode not in (EXACT, NOT_EXACT):
-            said = done.stderr.decode(errors="replace").strip().splitlines()
-            cannot.append(f"{name} cannot run here ({said[-1] if said else f'code {done.returncode}'})")
-    if cannot:
-        raise UserError(f"{' and '.join(cannot)}; `alhelpers doctor` may know why, then try again")
+    with replacing(out.resolve()) as fresh:
+        for name in installed_engines():
+            command, env = command_for(name, notebooks, fresh)
+            try:
+                done = subprocess.run(command, env=env, capture_output=True, timeout=TIMEOUT)
+            except subprocess.TimeoutExpired:
+                raise UserError(f"{name} has not done the fits within {TIMEOUT} s; try again") from None
+            print(done.stdout.decode(errors="replace"), end="", flush=True)
+            codes.append(done.returncode)
+            if done.returncode not in (EXACT, NOT_EXACT):
+                said = done.stderr.decode(errors="replace").strip().splitlines()
+                cannot.append(f"{name} cannot run here ({said[-1] if said else f'code {done.returncode}'})")
+        if cannot:
+            raise UserError(f"{' and '.join(cannot)}; `alhelpers doctor` may know why, then try again")
     return NOT_EXACT not in codes
 
 

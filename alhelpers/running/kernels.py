@@ -27,6 +27,7 @@ from queue import Empty, SimpleQueue
 from typing import ClassVar, TypeVar
 from unittest.mock import patch
 
+import psutil
 from jupyter_client import AsyncKernelManager
 from jupyter_client.provisioning import LocalProvisioner
 
@@ -58,9 +59,10 @@ class ForkServer:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Let the fork server begin its imports, without waiting for them."""
-        with self._lock:
-            self._ensure_started()
+        """Let the fork server begin its imports, where this system can fork, without waiting for them."""
+        if self.works:
+            with self._lock:
+                self._ensure_started()
 
     def fork(self, arguments: list[str], cwd: str, env: dict[str, str], scratch: Path | None = None) -> int:
         """Fork a kernel with these command line arguments; return its process id.
@@ -120,34 +122,21 @@ class ForkedKernel:
     stdin = stdout = stderr = None
 
     def __init__(self, pid: int) -> None:
-        self.pid, self._file, self._ended = pid, None, False
-        try:
-            # Its number may go to another process, or stay in use where nobody asks for its exit code.
-            self._file = os.pidfd_open(pid)
-        except ProcessLookupError:
-            self._ended = True
-        except OSError:  # Linux before 5.3
-            pass
+        self.pid, self._process = pid, None
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since
+            self._process = psutil.Process(pid)  # which sees when its number goes to another process
 
     def poll(self) -> int | None:
         """None while it runs; its exit code is the fork server's secret, so 0 afterwards."""
-        if self._file is not None:
-            poll = select.poll()
-            poll.register(self._file, select.POLLIN)
-            self._ended = bool(poll.poll(0))
-        elif not self._ended:
-            try:
-                os.kill(self.pid, 0)
-            except ProcessLookupError:
-                self._ended = True
-        return 0 if self._ended else None
+        process = self._process
+        with contextlib.suppress(psutil.NoSuchProcess):
+            # Its number stays in use where nobody asks for its exit code.
+            if process and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+                return None
+        return 0
 
     def wait(self) -> int:
-        """Its exit code, once it has ended; it is not looked at again."""
-        self._ended = True
-        if self._file is not None:
-            os.close(self._file)
-            self._file = None
+        """Its exit code, once it has ended."""
         return 0
 
     def send_signal(self, number: int) -> None:
@@ -199,25 +188,17 @@ class TrackedKernelManager(AsyncKernelManager):
 
     def __init__(self, **kwargs: object) -> None:
         super().__init__(connection_file=str(self.file), **kwargs)
+        if SERVER.works:
+            self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "alhelpers-fork"}
         self.known.add(self)
 
 
-class ForkingKernelManager(TrackedKernelManager):
-    """Has its kernel forked."""
-
-    def __init__(self, **kwargs: object) -> None:
-        super().__init__(**kwargs)
-        self.kernel_spec.metadata["kernel_provisioner"] = {"provisioner_name": "alhelpers-fork"}
-
-
-def kernel_manager_class(
-    file: Path, scratch: Path | None = None, *, forked: bool = True
-) -> type[AsyncKernelManager]:
-    """A class of kernel managers, by default the quickest there is on this system.
+def kernel_manager_class(file: Path, scratch: Path | None = None) -> type[AsyncKernelManager]:
+    """A class of kernel managers, the quickest there is on this system.
 
     `file` is its kernel's connection file; the folder `scratch` goes should this process be killed.
     """
-    base = ForkingKernelManager if SERVER.works and forked else TrackedKernelManager
+    base = TrackedKernelManager
     return type(base)(base.__name__, (base,), {"file": file, "scratch": scratch})
 
 
@@ -267,7 +248,10 @@ def with_kernels(
                     future.add_done_callback(done.put)
                 if not running:
                     return
-                ended = _next_of(done)
+                try:  # `as_completed` and `wait` turn a Ctrl-C in the wrong moment into a RuntimeError
+                    ended = done.get(timeout=2)  # now and then, for where Ctrl-C does not end a wait
+                except Empty:
+                    continue
                 yield running.pop(ended), ended.result()
     finally:
         # What still runs was interrupted; the threads that wait for it would hold up the end.
@@ -279,16 +263,6 @@ def with_kernels(
             time.sleep(0.1)
             end_kernels()  # one that was about to start
         ENDING.clear()
-
-
-def _next_of(ended: SimpleQueue[Future]) -> Future:
-    """The next future that ends, from a queue that is each one's done callback.
-
-    Unlike `as_completed` and `wait`, whose locks turn a Ctrl-C in the wrong moment into a RuntimeError.
-    """
-    while True:
-        with contextlib.suppress(Empty):
-            return ended.get(timeout=2)  # now and then, for where Ctrl-C does not end a wait
 
 
 def _serve() -> None:
@@ -320,12 +294,7 @@ def _serve() -> None:
             os.close(answers)
             os.dup2(null, 0)
             os.dup2(null, 2)  # what it logs at its end, of interrupts; a notebook's own stderr is captured
-            for kernel, _ in forked:
-                kernel.wait()  # closes this copy's view of the others
             _become_kernel(**request)
-        for kernel, _ in forked:
-            if kernel.poll() is not None:
-                kernel.wait()
         forked = [each for each in forked if each[0].poll() is None or os.path.isdir(each[1])]
         forked.append((ForkedKernel(pid), scratch))
         try:

@@ -4,12 +4,14 @@ import base64
 import contextlib
 import csv
 import json
+import logging
 import math
 import sys
 import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -28,7 +30,6 @@ README_FIGURE = REPOSITORY / "docs" / "learning-curve.png"
 KERNEL_ARGUMENTS = ["--log-level=ERROR"]
 FIT_COLUMNS: dict[str, type] = Fit.__annotations__
 """What a row of a notebook's history has."""
-HISTORY_COLUMNS = ("notebook", *FIT_COLUMNS)
 TIMEOUT = 3600.0
 """Seconds that a notebook may take from its first cell on, unless somebody says otherwise."""
 
@@ -53,7 +54,7 @@ def find_notebooks(folder: Path = NOTEBOOKS) -> list[Path]:
 
 def run_notebooks(
     notebooks: Sequence[Path], out: Path, jobs: int, report: Callable[[Outcome], None] = lambda _: None
-) -> list[Outcome]:
+) -> tuple[list[Outcome], list[dict]]:
     """Execute notebooks with papermill and write what they show to a folder that appears whole.
 
     The folder holds the executed notebooks (NAME.ipynb, or NAME.failed.ipynb), figures/NAME-K.png and
@@ -66,20 +67,18 @@ def run_notebooks(
     jobs : notebooks to run at the same time
     report : called with each outcome as soon as it is known
 
+    Returns the outcomes and the rows of history.csv.
+
     Raises UserError if two notebooks have one name, ValueError if `out` holds something else than an earlier
     run, OSError if it cannot be written.
     """
     name, most = Counter(notebook.stem for notebook in notebooks).most_common(1)[0]
     if most > 1:
         raise UserError(f"{most} notebooks are called {name}; give each a name of its own or run them apart")
-    for notebook in notebooks:
-        with contextlib.suppress(OSError, nbformat.reader.NotJSONError, nbformat.ValidationError):
-            check_kernel(notebook, nbformat.read(notebook, as_version=4))  # what is damaged fails by itself
     with replacing(out.resolve()) as fresh:
         (fresh / "figures").mkdir()
-        outcomes = _in_parallel([(_execute_into, fresh, notebook) for notebook in notebooks], jobs, report)
-        _collect(fresh)
-    return outcomes
+        outcomes = _in_parallel(partial(_execute_into, fresh), notebooks, jobs, report)
+        return outcomes, _collect(fresh)
 
 
 def execute_notebook(
@@ -106,11 +105,13 @@ def execute_notebook(
     None, or a dict that tells the error: `cell` (its execution count, or None), `line` (the first line of
     the cell), `name` (of the exception) and `message`.
     """
-    start_fork_server()  # imports TensorFlow while this process imports papermill
-    import papermill
-
     from alhelpers.running import kernels
 
+    kernels.SERVER.start()  # imports TensorFlow while this process imports papermill
+    import papermill
+
+    for name in ("papermill", "traitlets", "asyncio"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)  # the answer says what went wrong
     limit = _Limit(timeout)
     connection = target.with_name(f".{target.stem}.kernel.json")
     try:
@@ -126,6 +127,7 @@ def execute_notebook(
             # papermill's own `cwd` would move this process, and with it the runs in its other threads.
             resources={"metadata": {"path": str(folder)}},
             kernel_name="python3",
+            coalesce_streams=True,  # one output, however the prints arrived
             extra_arguments=KERNEL_ARGUMENTS,
             kernel_manager_class=kernels.kernel_manager_class(connection, scratch),
             shutdown_kernel="immediate",  # all it could say has been received
@@ -214,14 +216,6 @@ def describe(error: dict[str, object] | None) -> str:
     return f"{where}{error['name']}: {error['message']}"
 
 
-def start_fork_server() -> None:
-    """Let the process that kernels are forked from begin its imports, where this system can fork."""
-    from alhelpers.running import kernels
-
-    if kernels.SERVER.works:
-        kernels.SERVER.start()
-
-
 def refresh_notebooks(
     notebooks: Sequence[Path], jobs: int, report: Callable[[Outcome], None]
 ) -> list[Outcome]:
@@ -229,9 +223,7 @@ def refresh_notebooks(
 
     A notebook that fails keeps its old contents.
     """
-    with tempfile.TemporaryDirectory(prefix="alhelpers-") as folder:
-        tasks = [(_refresh, notebook, Path(folder)) for notebook in notebooks]
-        outcomes = _in_parallel(tasks, jobs, report)
+    outcomes = _in_parallel(_refresh, notebooks, jobs, report)
     for notebook in notebooks:
         if notebook.resolve() == NOTEBOOKS / "06_active_learning.ipynb":
             # The learning curve is the third figure of notebook 06.
@@ -278,22 +270,18 @@ def outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
         yield from cell.get("outputs", ())
 
 
-def read_history(file: Path) -> list[dict]:
-    """The rows of a history.csv, with numbers as numbers."""
-    with file.open(newline="", encoding="utf-8") as lines:
-        return [
-            row | {name: kind(row[name]) for name, kind in FIT_COLUMNS.items()}
-            for row in csv.DictReader(lines)
-        ]
-
-
-def _in_parallel(tasks: Sequence[tuple], jobs: int, report: Callable[[Outcome], None]) -> list[Outcome]:
-    """Call (function, *arguments) for every task, at most `jobs` at a time."""
+def _in_parallel(
+    work: Callable[[Path], Outcome], notebooks: Sequence[Path], jobs: int, report: Callable[[Outcome], None]
+) -> list[Outcome]:
+    """Call `work` for every notebook, at most `jobs` at a time, if all are for the kernel there is."""
     from alhelpers.running import kernels
 
+    for notebook in notebooks:
+        with contextlib.suppress(OSError, nbformat.reader.NotJSONError, nbformat.ValidationError):
+            check_kernel(notebook, nbformat.read(notebook, as_version=4))  # what is damaged fails by itself
     outcomes = []
     # The last notebooks are the longest: started first, none is left running alone at the end.
-    ended = kernels.with_kernels(lambda task: task[0](*task[1:]), tasks[::-1], jobs)
+    ended = kernels.with_kernels(work, notebooks[::-1], jobs)
     with contextlib.closing(ended):
         for _, outcome in ended:
             outcomes.append(outcome)
@@ -313,37 +301,12 @@ def _execute_into(folder: Path, notebook: Path) -> Outcome:
     return Outcome(name, time.monotonic() - start, describe(error))
 
 
-def _refresh(path: Path, scratch: Path) -> Outcome:
-    from nbclient import NotebookClient
-    from nbclient.exceptions import CellExecutionError
-
-    from alhelpers.running import kernels
-
-    start = time.monotonic()
-    try:
-        notebook = nbformat.read(path, as_version=4)
-        check_kernel(path, notebook)
-        client = NotebookClient(
-            notebook,
-            timeout=600,
-            record_timing=False,
-            coalesce_streams=True,  # one output, however the prints arrived
-            kernel_name="python3",
-            extra_arguments=KERNEL_ARGUMENTS,
-            kernel_manager_class=kernels.kernel_manager_class(scratch / f"{path.stem}.json", forked=False),
-        )
-        try:
-            client.execute()
-        except RuntimeError:  # its kernel did not start, or died: on a busy machine that happens
-            if kernels.ENDING.is_set():
-                raise
-            client.execute()
-        atomic_write(path, as_committed(notebook))
-    except CellExecutionError as failure:
-        return Outcome(path.stem, time.monotonic() - start, f"{failure.ename}: {failure.evalue}")
-    except Exception as failure:
-        return Outcome(path.stem, time.monotonic() - start, f"{type(failure).__name__}: {one_line(failure)}")
-    return Outcome(path.stem, time.monotonic() - start, "")
+def _refresh(path: Path) -> Outcome:
+    with tempfile.TemporaryDirectory(prefix="alhelpers-") as folder:
+        outcome = _execute_into(Path(folder), path)
+        if not outcome.error:
+            atomic_write(path, as_committed(nbformat.read(Path(folder) / path.name, as_version=4)))
+    return outcome
 
 
 def as_committed(notebook: NotebookNode) -> str:
@@ -354,12 +317,15 @@ def as_committed(notebook: NotebookNode) -> str:
     language = notebook.metadata.get("language_info", {})
     for key in language.keys() - {"name", "file_extension"}:
         del language[key]
-    for cell in notebook.cells:
-        cell.metadata.pop("execution", None)
+    for each in (notebook, *notebook.cells):
+        for key in ("papermill", "execution"):
+            each.metadata.pop(key, None)
+        if not each.metadata.get("tags", True):  # papermill adds them empty
+            del each.metadata["tags"]
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 
-def _collect(folder: Path) -> None:
+def _collect(folder: Path) -> list[dict]:
     rows = []
     for path in sorted(folder.glob("*.ipynb")):
         notebook = nbformat.read(path, as_version=4)
@@ -368,9 +334,10 @@ def _collect(folder: Path) -> None:
             (folder / "figures" / f"{name}-{k}.png").write_bytes(png)
         rows += [{"notebook": name, **row} for row in histories(notebook) if _is_fit(row)]
     with (folder / "history.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, HISTORY_COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, ["notebook", *FIT_COLUMNS], lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)
+    return rows
 
 
 def first_line(text: object) -> str:

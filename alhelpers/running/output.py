@@ -59,6 +59,11 @@ def standard_output() -> Iterator[None]:
             print(end="", flush=True)
 
 
+def complain(text: str) -> None:
+    """Say what somebody should know beside what a command prints."""
+    print(f"alhelpers: {text}", file=sys.stderr)
+
+
 def in_words(problem: OSError | ValueError, out: Path | None = None) -> str:
     """What went wrong, in a sentence. `out` is the folder that was to be written, if any."""
     if not (isinstance(problem, OSError) and problem.strerror):

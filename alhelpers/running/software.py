@@ -15,6 +15,7 @@ from alhelpers.models import engine
 _ALWAYS = ("numpy", "scipy", "tensorflow")
 # How notebooks are run, checked and taught leaves their figures alone.
 _WITHOUT_FIGURES = {"course", "running", "cli.py", "__main__.py"}
+_distributions = cache(metadata.packages_distributions)
 _IMPORT = re.compile(r"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import\b|import[ \t]+([\w., \t]+))", re.MULTILINE)
 
 
@@ -41,11 +42,6 @@ def software(modules: tuple[str, ...] = ()) -> dict[str, str]:
         for package in packages.get(name, ()):
             found[package] = metadata.version(package)
     return found
-
-
-@cache
-def _distributions() -> Mapping[str, list[str]]:
-    return metadata.packages_distributions()
 
 
 def digest_of(package: Path) -> str:

@@ -122,8 +122,6 @@ def execute(plan: Plan, parameters: dict[str, Value], timeout: float = TIMEOUT, 
 
 
 def _execute_in(place: Path, plan: Plan, parameters: dict[str, Value], timeout: float) -> Result:
-    for name in ("papermill", "traitlets", "asyncio"):
-        logging.getLogger(name).setLevel(logging.CRITICAL)  # the record says what went wrong
     began = time.time()
     target, folder = place / "notebook.ipynb", place / "files"
     notebook = executed = nbformat.reads(plan.source, as_version=4)
@@ -292,7 +290,7 @@ def _check_scheduler(address: str) -> None:
 
 def warm_up(imports: tuple[str, ...]) -> dict[str, str]:
     """Let a worker begin the imports that its first run will wait for; return its `software`."""
-    notebooks.start_fork_server()
+    kernels.SERVER.start()
     return software(imports)
 
 

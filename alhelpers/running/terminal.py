@@ -1,11 +1,10 @@
 """A sweep as the command line does it: its plan, its runs, its results, and how it ended, in sentences."""
 
 import argparse
-import sys
 
-from alhelpers.running import kernels, notebooks
+from alhelpers.running import kernels
 from alhelpers.running.grid import SweepError, parse_assignments, read_grid
-from alhelpers.running.output import in_words
+from alhelpers.running.output import complain, in_words
 from alhelpers.running.plan import Plan, make_plan
 from alhelpers.running.progress import SweepProgress
 from alhelpers.running.store import Store, Tally, what_is_missing
@@ -29,7 +28,7 @@ def plan_and_sweep(options: argparse.Namespace) -> int:
         print_plan(plan, store, options.rerun_failed)
         return 0
     with store:
-        return sweep(plan, store, options.scheduler, options.jobs, options.rerun_failed, options.timeout)
+        return sweep(plan, store, options)
 
 
 def print_plan(plan: Plan, store: Store, rerun_failed: bool) -> None:
@@ -50,29 +49,28 @@ def print_plan(plan: Plan, store: Store, rerun_failed: bool) -> None:
 def tell_notes(plan: Plan) -> None:
     """Say what differs from what was asked for."""
     for note in plan.notes[:MOST_NOTES]:
-        print(f"alhelpers: {note}", file=sys.stderr)
+        complain(note)
     if len(plan.notes) > MOST_NOTES:
-        print(f"alhelpers: and {len(plan.notes) - MOST_NOTES:,} more like these", file=sys.stderr)
+        complain(f"and {len(plan.notes) - MOST_NOTES:,} more like these")
 
 
-def sweep(
-    plan: Plan, store: Store, scheduler: str | None, jobs: int | None, rerun_failed: bool, timeout: float
-) -> int:
+def sweep(plan: Plan, store: Store, options: argparse.Namespace) -> int:
     """Run what is missing; however that ends, write the results of what is there, and say how it was.
 
     Returns the exit code.
     """
-    if not scheduler:
-        notebooks.start_fork_server()
+    if not options.scheduler:
+        kernels.SERVER.start()
     from alhelpers.running import summary  # noqa: F401 - as long as the other's imports: both at once
 
-    if not (kernels.CAN_FORK or scheduler):
+    if not (kernels.CAN_FORK or options.scheduler):
         print("alhelpers: kernels cannot be forked here, so each run starts one, which takes seconds longer")
     tell_notes(plan)
     why, code = "", 0
     with SweepProgress(plan) as progress:
         try:
-            run_sweep(plan, store, scheduler, jobs, rerun_failed, progress, timeout)
+            chosen = options.scheduler, options.jobs, options.rerun_failed
+            run_sweep(plan, store, *chosen, progress, options.timeout)
         except KeyboardInterrupt:
             why, code = "stopped", 130
         except SweepError as problem:
@@ -90,7 +88,7 @@ def sweep(
         except (OSError, SweepError) as problem:
             why += f", without their results ({getattr(problem, 'strerror', None) or problem})"
         why += "; the same command goes on from them"
-    print(f"alhelpers: {why}", file=sys.stderr)
+    complain(why)
     return code
 
 
@@ -100,10 +98,7 @@ def _write_results(plan: Plan, store: Store) -> int:
 
     nothing = summary.write_results(plan, store)
     for name, aside in store.kept:
-        print(
-            f"alhelpers: {name} was changed since a sweep wrote it; what it was is in {aside!r}",
-            file=sys.stderr,
-        )
+        complain(f"{name} was changed since a sweep wrote it; what it was is in {aside!r}")
     return nothing
 
 
@@ -116,23 +111,18 @@ def _tell(plan: Plan, tally: Tally, store: Store, nothing: int) -> int:
     if others := len(store.known()) - tally.planned:
         print(f"{_counted(others)} of other sweeps in {store.folder} are not in these results")
     if nothing:
-        print(
-            f"alhelpers: {_counted(nothing)} showed neither a history nor a result; end a cell with "
-            "`learner.history`, or call `sweep_result(accuracy=…)` of alhelpers.running",
-            file=sys.stderr,
+        complain(
+            f"{_counted(nothing)} showed neither a history nor a result; end a cell with "
+            "`learner.history`, or call `sweep_result(accuracy=…)` of alhelpers.running"
         )
     left_out = [record["id"] for _, record in store.recorded(plan.runs) if record.get("left_out")]
     if left_out:
-        print(
-            f"alhelpers: {_counted(len(left_out))} wrote more than the {FILES_BYTES / 1e6:g} MB that come "
-            f"from a cluster; run.json names the files that did not, as in {store.runs / left_out[0]}",
-            file=sys.stderr,
+        complain(
+            f"{_counted(len(left_out))} wrote more than the {FILES_BYTES / 1e6:g} MB that come from a "
+            f"cluster; run.json names the files that did not, as in {store.runs / left_out[0]}"
         )
     if tally.failed:
-        print(
-            f"alhelpers: {tally.failed:,} failed; summary.html says why, and --rerun-failed does them again",
-            file=sys.stderr,
-        )
+        complain(f"{tally.failed:,} failed; summary.html says why, and --rerun-failed does them again")
     return 1 if tally.failed else 0
 
 

@@ -3,16 +3,16 @@
 import os
 import subprocess
 import sys
-import time
 
 import nbformat
 import pytest
+from helpers import read_csv, wait_for
 from helpers import write_notebook as notebook
 
 from alhelpers import article, cli
 from alhelpers.files import MARK, replacing
 from alhelpers.learner import History
-from alhelpers.running import notebooks
+from alhelpers.running import exact, notebooks
 
 HISTORY = (
     "from IPython.display import display\n"
@@ -54,8 +54,8 @@ def test_a_failing_notebook_is_named_and_the_others_still_run(ran):
 
 def test_what_notebooks_of_any_name_show_is_collected(ran):
     *_, out = ran
-    found = [(row["notebook"], row["accuracy"]) for row in notebooks.read_history(out / "history.csv")]
-    assert found == [("01_good", 0.5), ("a.b", 0.5), ("mine", 0.5)]
+    found = [(row["notebook"], row["accuracy"]) for row in read_csv(out / "history.csv")]
+    assert found == [("01_good", "0.5"), ("a.b", "0.5"), ("mine", "0.5")]
     assert [path.name for path in (out / "figures").iterdir()] == ["mine-1.png"]
 
 
@@ -63,7 +63,7 @@ def test_what_notebooks_of_any_name_show_is_collected(ran):
 def test_a_history_of_something_else_is_named_and_costs_no_other_notebook_its_results(ran, name):
     _, _, errors, out = ran
     assert f"{name} failed at HistoryError: the notebook shows a history with the row" in errors
-    assert not [row for row in notebooks.read_history(out / "history.csv") if row["notebook"] == name]
+    assert not [row for row in read_csv(out / "history.csv") if row["notebook"] == name]
 
 
 def test_two_notebooks_of_one_name_are_refused_before_anything_runs(tmp_path, capsys):
@@ -90,20 +90,22 @@ def test_each_run_shares_the_processors_anew(tmp_path, monkeypatch):
     assert dict(os.environ) == before
 
 
+def stopped(arguments, begun):
+    """A command ends with one sentence when it is stopped once something has begun."""
+    command = [sys.executable, "-m", "alhelpers", *map(str, arguments)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    wait_for(lambda: begun() or process.poll() is not None, 600)
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (130, "alhelpers: stopped; nothing is half-written\n")
+
+
 def test_a_stopped_run_leaves_the_last_one_alone(tmp_path):
     slow = notebook(tmp_path / "01_slow.ipynb", "import time; open('begun', 'w').close(); time.sleep(600)")
     out = tmp_path / "out"
     with replacing(out) as fresh:
         (fresh / "history.csv").write_text("the last one")
-    command = [sys.executable, "-m", "alhelpers", "run", str(slow), "--out", str(out)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not list(tmp_path.glob(".out-*/out/begun")):  # however busy the machine is
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130
-    assert errors.strip().splitlines()[-1] == "alhelpers: stopped; nothing is half-written"
+    stopped(["run", slow, "--out", out], lambda: list(tmp_path.glob(".out-*/out/begun")))
     assert [file.name for file in tmp_path.iterdir() if file.name.startswith(".out-")] == []
     assert sorted(file.name for file in out.iterdir()) == [MARK, "history.csv"]
     assert (out / "history.csv").read_text() == "the last one"
@@ -115,51 +117,34 @@ def test_a_stopped_refresh_leaves_the_notebook_alone_and_says_only_that(tmp_path
         tmp_path / "slow.ipynb", f"import time; open({str(begun)!r}, 'w').close(); time.sleep(600)"
     )
     before = slow.read_bytes()
-    command = [sys.executable, "-m", "alhelpers", "refresh", str(slow)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    while not begun.exists():  # however busy the machine is
-        assert process.poll() is None
-        time.sleep(0.1)
-    process.terminate()
-    _, errors = process.communicate(timeout=60)
-    assert (process.returncode, errors) == (130, "alhelpers: stopped; nothing is half-written\n")
+    stopped(["refresh", slow], begun.exists)
     assert slow.read_bytes() == before
 
 
-def test_a_folder_with_something_else_in_it_is_left_alone(tmp_path, capsys):
-    good = notebook(tmp_path / "01_good.ipynb", "1 + 1")
+@pytest.mark.parametrize("command", ["run", "sweep", "sweep --dry-run", "exact"])
+@pytest.mark.parametrize("name", ["thesis", "thesis/history.csv"])
+def test_what_is_somebody_s_own_is_named_and_left_alone(command, name, tmp_path, monkeypatch, capfd):
+    monkeypatch.setattr(exact, "installed_engines", lambda: pytest.fail("computed"))
     (tmp_path / "thesis").mkdir()
-    (tmp_path / "thesis" / "thesis.txt").write_text("years of work")
     (tmp_path / "thesis" / "history.csv").write_text("of the railways")
-    assert cli.main(["run", str(good), "--out", str(tmp_path / "thesis")]) == 2
-    assert (
-        "thesis is not the result of an earlier run; give a new or an empty folder" in capsys.readouterr().err
-    )
-    assert (tmp_path / "thesis" / "thesis.txt").read_text() == "years of work"
+    one, out = swept(tmp_path / "one.ipynb"), tmp_path / name
+    command, *options = command.split()
+    given = {"run": [one], "sweep": [one, "-p", "seed=1"]}.get(command, [])
+    assert cli.main([command, *given, *options, "--out", str(out)]) == 2
+    what = "holds something else" if command == "sweep" else "is not the result of an earlier run"
+    assert capfd.readouterr().err.startswith(f"alhelpers: {out} {what}; give a new or an empty folder")
+    assert [path.read_text() for path in (tmp_path / "thesis").iterdir()] == ["of the railways"]
 
 
-@pytest.mark.parametrize(
-    ("arguments", "sentence"),
-    [
-        (
-            ["run", "nowhere.ipynb"],
-            "alhelpers: there is no notebook nowhere.ipynb; give the path of an .ipynb file",
-        ),
-        (["run", "--jobs", "0"], "alhelpers: --jobs is 0; give 1 or more"),
-    ],
-)
-def test_wrong_calls_end_in_one_sentence(arguments, sentence, capsys):
-    assert cli.main(arguments) == 2
-    assert capsys.readouterr().err.strip() == sentence
+def test_a_notebook_that_is_not_there_is_named(capsys):
+    assert cli.main(["run", "nowhere.ipynb"]) == 2
+    said = "alhelpers: there is no notebook nowhere.ipynb; give the path of an .ipynb file\n"
+    assert capsys.readouterr().err == said
 
 
 def swept(path):
     """A notebook that can be swept."""
-    notebook(path, "seed: int = 0")
-    content = nbformat.read(path, as_version=4)
-    content.cells[0].metadata["tags"] = ["parameters"]
-    nbformat.write(content, path)
-    return str(path)
+    return str(notebook(path, parameters="seed: int = 0"))
 
 
 @pytest.mark.parametrize("command", ["run", "sweep", "exact", "bundle"])
@@ -213,7 +198,7 @@ def test_refresh_leaves_a_notebook_that_fails_as_it_was(tmp_path, capfd):
     bad = notebook(tmp_path / "01_bad.ipynb", "print('changed')", "1 / 0")
     before = bad.read_bytes()
     assert cli.main(["refresh", str(bad)]) == 1
-    assert "01_bad failed at ZeroDivisionError" in capfd.readouterr().err
+    assert "01_bad failed at cell 2: ZeroDivisionError" in capfd.readouterr().err
     assert bad.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["01_bad.ipynb"]
 

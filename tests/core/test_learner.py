@@ -25,11 +25,15 @@ def small(easy_images):
     return ActiveLearner(Dataset(x[:40], y[:40], x[40:], y[40:]))
 
 
+def teach(learner, n):
+    learner.label_manually(n)
+    learner.fit(verbose=False)
+
+
 def test_curves_never_fall_and_every_fit_waits_for_its_patience(learner):
     learner.reset()
     for _ in range(6):
-        learner.label_manually(10)
-        learner.fit(verbose=False)
+        teach(learner, 10)
         learner.least_confident_first()
     assert (np.diff(learner.history.column("accuracy")) >= 0).all()
     assert (learner.history.column("steps") >= 10).all()
@@ -39,8 +43,7 @@ def test_reset_makes_a_run_repeatable(learner):
     accuracies = []
     for _ in range(2):
         learner.reset()
-        learner.label_manually(50)
-        learner.fit(verbose=False)
+        teach(learner, 50)
         learner.most_confident_first()
         learner.auto_label(20)
         learner.fit(verbose=False)
@@ -61,8 +64,7 @@ def test_fit_prints_the_article_s_line(learner, capsys):
 
 
 def test_least_confident_first_sorts_by_the_largest_probability_lowest_first(small):
-    small.label_manually(6)
-    small.fit(verbose=False)
+    teach(small, 6)
     before = small.unlabeled.copy()
     expected = small.predict_proba(before).max(axis=1)
     confidence = small.least_confident_first()
@@ -91,8 +93,7 @@ def test_images_that_measure_the_same_keep_their_order_among_others(small):
 
 
 def test_every_label_says_who_gave_it_and_in_which_round(small):
-    small.label_manually(3)
-    small.fit(verbose=False)
+    teach(small, 3)
     small.label_manually(2)
     small.auto_label(4)
     assert small.label_source.tolist() == ["person"] * 5 + ["model"] * 4
@@ -105,8 +106,7 @@ def test_every_label_says_who_gave_it_and_in_which_round(small):
 
 def test_a_copy_goes_its_own_way():
     small = ActiveLearner(load_mnist(300, 100))
-    small.label_manually(6)
-    small.fit(verbose=False)
+    teach(small, 6)
     twin = small.copy()
     assert list(twin.history) == list(small.history)
     before, labeled = small.model.weights, small.labeled
@@ -140,8 +140,7 @@ class Counting:
 
 def test_a_copy_shares_no_array_that_a_model_trains_in_place(small):
     learner = ActiveLearner(small.data, model=Counting)
-    learner.label_manually(3)
-    learner.fit(verbose=False)
+    teach(learner, 3)
     twin = learner.copy()
     twin.fit(verbose=False)
     assert (learner.model.W == 1).all(), "the original was trained too"
@@ -243,8 +242,7 @@ def test_a_pool_without_labels_needs_an_oracle(small):
 def test_images_that_are_put_back_can_be_asked_about_again(small):
     small.label_manually(40)
     small.unlabeled = np.arange(5, dtype=np.int32)
-    small.label_manually(5)
-    small.fit(verbose=False)
+    teach(small, 5)
     assert small.labeled.tolist() == [*range(40), *range(5)]
     assert small.history[-1].n_labels == 45
 
@@ -252,8 +250,7 @@ def test_images_that_are_put_back_can_be_asked_about_again(small):
 def test_another_model_and_another_query_take_part_in_the_same_loop(small):
     learner = ActiveLearner(small.data, model=partial(Converged, C=0.1))
     for _ in range(3):
-        learner.label_manually(6)
-        learner.fit(verbose=False)
+        teach(learner, 6)
         values = learner.lowest_first(margin)
     assert np.array_equal(values, np.sort(margin(learner.predict_proba(learner.unlabeled))))
     alone = Converged(16, C=0.1, n_classes=3)
@@ -261,8 +258,7 @@ def test_another_model_and_another_query_take_part_in_the_same_loop(small):
     assert np.allclose(learner.weight_images().reshape(3, -1).T, alone.weights, atol=1e-3)
     assert learner.history[-1].accuracy == learner.score(learner.data.x_test, learner.data.y_test)
     twin = learner.copy()
-    twin.label_manually(10)
-    twin.fit(verbose=False)
+    teach(twin, 10)
     assert not np.array_equal(twin.model.weights, learner.model.weights)
     learner.reset()
     assert (learner.predict_proba_test() == learner.predict_proba_test()[0, 0]).all(), "it remembers"
@@ -278,8 +274,7 @@ def test_a_model_gets_images_row_by_row_without_another_copy(small):
     given = []
     learner = ActiveLearner(small.data, model=Looks)
     for _ in range(2):
-        learner.label_manually(3)
-        learner.fit(verbose=False)
+        teach(learner, 3)
     assert np.shares_memory(*given)
 
 
@@ -336,13 +331,11 @@ class NearestMean:
 
 def test_a_classifier_of_scikit_learn_s_shape_takes_part_in_the_same_loop(small):
     learner = ActiveLearner(small.data, model=NearestMean())
-    learner.label_manually(1)
-    learner.fit(verbose=False)
+    teach(learner, 1)
     known = learner.labels[0]
     assert (learner.predict_proba(learner.unlabeled)[:, known] == 1).all(), "the only class there is"
     for _ in range(4):
-        learner.label_manually(6)
-        learner.fit(verbose=False)
+        teach(learner, 6)
         learner.least_confident_first()
     alone = NearestMean().fit(learner.data.x_pool[learner.labeled].reshape(-1, 16) / 255, learner.labels)
     expected = alone.predict_proba(learner.data.x_test.reshape(-1, 16) / 255)
@@ -424,8 +417,7 @@ def test_what_is_no_positions_is_refused(small, positions, sentence):
 
 
 def test_any_images_like_the_pool_s_can_be_asked_about_and_others_are_refused(small):
-    small.label_manually(30)
-    small.fit(verbose=False)
+    teach(small, 30)
     assert np.array_equal(small.predict_proba_of(small.data.x_test), small.predict_proba_test())
     answers = small.answers(small.data.x_test)
     for wrong in (answers - 1, answers + 1):
@@ -439,8 +431,7 @@ def test_any_images_like_the_pool_s_can_be_asked_about_and_others_are_refused(sm
         small.score(small.data.x_test.astype(int), small.data.y_test)
     rows = [x.reshape(-1, 16) / 255 for x in (small.data.x_pool, small.data.x_test)]
     features = ActiveLearner(Dataset(rows[0], small.data.y_pool, rows[1], small.data.y_test))
-    features.label_manually(30)
-    features.fit(verbose=False)
+    teach(features, 30)
     assert features.score(rows[1], small.data.y_test) == features.history[-1].accuracy
 
 
@@ -448,8 +439,7 @@ def test_images_in_colour_are_learned_from_too(small):
     grey = small.data
     colour = [np.repeat(x[..., None], 3, axis=3) for x in (grey.x_pool, grey.x_test)]
     learner = ActiveLearner(Dataset(colour[0], grey.y_pool, colour[1], grey.y_test))
-    learner.label_manually(30)
-    learner.fit(verbose=False)
+    teach(learner, 30)
     assert learner.history[-1].accuracy > 0.9
     assert learner.weight_images().shape == (3, 4, 4, 3)
 
@@ -486,8 +476,7 @@ def test_weight_images_leave_dark_pixels_at_zero(small):
     x = small.data.x_pool.copy()
     x[:, 0, 0] = 0
     learner = ActiveLearner(Dataset(x, small.data.y_pool, small.data.x_test, small.data.y_test))
-    learner.label_manually(40)
-    learner.fit(verbose=False)
+    teach(learner, 40)
     images = learner.weight_images()
     assert images.shape == (3, 4, 4)
     assert (images[:, 0, 0] == 0).all()

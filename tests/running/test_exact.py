@@ -90,22 +90,23 @@ def test_outside_a_clone_it_says_what_is_missing(tmp_path):
 
 
 @pytest.fixture
-def node(tmp_path, monkeypatch):
-    """A Node that cannot run the page's model, and no other engine."""
+def program(tmp_path, monkeypatch):
+    """A function that makes a shell script which is found as a program of that name."""
     folder = tmp_path / "bin"
     folder.mkdir()
-    program(folder / "node", "echo 'SyntaxError: import' >&2; exit 3")
     monkeypatch.setenv("PATH", str(folder), prepend=os.pathsep)
-    monkeypatch.setattr(exact, "installed_engines", lambda: ["javascript"])
 
+    def make(name, text):
+        (folder / name).write_text(f"#!/bin/sh\n{text}\n")
+        (folder / name).chmod(0o755)
 
-def program(path, text):
-    path.write_text(f"#!/bin/sh\n{text}\n")
-    path.chmod(0o755)
+    return make
 
 
 @posix
-def test_an_engine_that_cannot_run_is_a_sentence_and_not_a_difference(node, tmp_path, capfd):
+def test_an_engine_that_cannot_run_is_a_sentence_and_not_a_difference(program, tmp_path, monkeypatch, capfd):
+    program("node", "echo 'SyntaxError: import' >&2; exit 3")
+    monkeypatch.setattr(exact, "installed_engines", lambda: ["javascript"])
     assert cli.main(["exact", "--out", str(tmp_path / "out")]) == 2
     told = capfd.readouterr().err
     assert told == (
@@ -123,27 +124,17 @@ def test_exact_not_exact_and_not_run_have_an_exit_code_each(tmp_path, monkeypatc
     assert ("not exact on this machine" in told, "cannot run here" in told) == (ends == 1, ends == 2)
 
 
-@pytest.mark.parametrize("name", ["", "numpy.csv"])
-def test_what_is_somebody_s_own_is_named_before_anything_is_computed(name, tmp_path, monkeypatch, capfd):
-    monkeypatch.setattr(exact, "installed_engines", lambda: pytest.fail("computed"))
-    (tmp_path / "numpy.csv").write_text("mine")
-    out = tmp_path / name
-    assert cli.main(["exact", "--out", str(out)]) == 2
-    assert capfd.readouterr().err.startswith(f"alhelpers: {out} is not the result of an earlier run; give a")
-
-
 @posix
 @pytest.mark.parametrize("codes", [(0, 0), (1, 0), (0, 1), (2, 0)])
-def test_on_arm_both_engines_run_and_one_that_is_not_exact_shows(tmp_path, monkeypatch, codes):
-    for made in ("system/usr/bin", "site/numpy", "bin"):
+def test_on_arm_both_engines_run_and_one_that_is_not_exact_shows(tmp_path, program, codes):
+    for made in ("system/usr/bin", "site/numpy"):
         (tmp_path / made).mkdir(parents=True)
     (tmp_path / "system/usr/bin/python3.11").touch()
     numpy, tensorflow = codes
     emulated = (
         f'case "$*" in *exact*numpy) exit {numpy};; *exact*tensorflow) exit {tensorflow};; esac; exit 9'
     )
-    program(tmp_path / "bin" / "qemu-aarch64-static", emulated)
-    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=os.pathsep)
+    program("qemu-aarch64-static", emulated)
     script = NOTEBOOKS.parent / "benchmarks" / "arm.sh"
     done = subprocess.run(["bash", str(script), str(tmp_path)], capture_output=True, text=True)
     assert done.returncode == max(codes), done.stderr
