@@ -106,12 +106,20 @@ def replicate(
 
     Raises ValueError if the budget does not fit the pool, or a number is no count.
     """
-    _check(recipe, images.data.n_pool, label_budget, auto_batch_size, record_every)
+    n_pool = images.data.n_pool
+    for name, count in (("label_budget", label_budget), ("record_every", record_every)):
+        check_count(name, count)
+    if auto_batch_size is not None:
+        check_count("auto_batch_size", auto_batch_size)
+    if not recipe.batch_size <= label_budget <= n_pool:
+        raise ValueError(
+            f"batch size {recipe.batch_size} and label budget {label_budget} do not fit a pool of {n_pool}"
+        )
     begin = time.process_time()
     learner = ActiveLearner(images.data, model=model or recipe.model())
     query, number = ALL_QUERIES[recipe.query], number_of(recipe.query)
     rng, mixing = (np.random.default_rng([images.seed, *key]) for key in ((number,), (number, 1)))
-    end = images.data.n_pool if auto_batch_size else label_budget
+    end = n_pool if auto_batch_size else label_budget
     fits = []
     while (n := len(learner.labeled)) < end:
         if n < label_budget:
@@ -143,19 +151,6 @@ def shared_draw(seed: int) -> Draw:
 def shared_run(seed: int, recipe: Recipe, label_budget: int) -> Run:
     """A run on the usual draw, recorded at every ten labels, made once for all experiments."""
     return replicate(shared_draw(seed), recipe, label_budget)
-
-
-def _check(
-    recipe: Recipe, n_pool: int, label_budget: int, auto_batch_size: int | None, record_every: int
-) -> None:
-    for name, count in (("label_budget", label_budget), ("record_every", record_every)):
-        check_count(name, count)
-    if auto_batch_size is not None:
-        check_count("auto_batch_size", auto_batch_size)
-    if not recipe.batch_size <= label_budget <= n_pool:
-        raise ValueError(
-            f"batch size {recipe.batch_size} and label budget {label_budget} do not fit a pool of {n_pool}"
-        )
 
 
 def answers(x: np.ndarray, run: Run) -> np.ndarray:

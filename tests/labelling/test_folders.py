@@ -132,21 +132,6 @@ def test_the_same_bytes_with_two_labels_are_named(tmp_path):
     assert "'image 0' is '0', and 'image 1', the same image, is '1'" in repr(load_images(x, labels=[0, 1, 1]))
 
 
-def test_a_broken_tiff_file_is_named_in_silence(tmp_path, capfd, caplog):
-    save(tmp_path / "good.png", picture())
-    save(tmp_path / "bad.tif", np.dstack([picture()] * 3))
-    content = bytearray((tmp_path / "bad.tif").read_bytes())
-    place = content.index(b"\x15\x01\x03\x00")  # samples per pixel
-    content[place + 8 : place + 10] = b"\xff\x4f"
-    (tmp_path / "bad.tif").write_bytes(content)
-    images = load_images(tmp_path)
-    assert images.names == ("good.png",)
-    assert [name for name, _ in images.broken] == ["bad.tif"]
-    assert "1 broken" in repr(images)
-    assert not caplog.records, "which would be shown in the notebook"
-    assert capfd.readouterr() == ("", "")
-
-
 # --- Which sub-folders are classes ---
 
 

@@ -157,10 +157,12 @@ def png_of_size(width, height):
     return bytes(content)
 
 
-def test_broken_images_are_named_and_left_out_silently(tmp_path, capfd):
+def test_broken_images_are_named_and_left_out_silently(tmp_path, capfd, caplog):
+    tiff = bytearray(save(tmp_path / "bad" / "samples.tif", np.zeros((9, 9, 3))).read_bytes())
+    place = tiff.index(b"\x15\x01\x03\x00")  # samples per pixel
+    tiff[place + 8 : place + 10] = b"\xff\x4f"
     good = save(tmp_path / "good" / "a.png", np.eye(50) * 255)
     other = tmp_path / "bad"
-    other.mkdir()
     photo = PHOTO.read_bytes()
     contents = {
         "bomb.png": png_of_size(30_000, 30_000),
@@ -168,6 +170,7 @@ def test_broken_images_are_named_and_left_out_silently(tmp_path, capfd):
         "cut.png": good.read_bytes()[:70],
         "empty.png": b"",
         "large.png": png_of_size(10_000, 10_000),  # about which Pillow warns
+        "samples.tif": tiff,
         "text.png": b"hello",
     }
     for name, content in contents.items():
@@ -184,19 +187,21 @@ def test_broken_images_are_named_and_left_out_silently(tmp_path, capfd):
     for name, reason in {
         "bomb.png": "900000000 pixels", "cut.jpg": "truncated", "cut.png": "truncated|broken",
         "empty.png": "empty", "folder.png": "a folder", "large.png": "truncated|broken",
-        "link.png": "No such file", "pipe.png": "not a file", "text.png": "no image of a known",
+        "link.png": "No such file", "pipe.png": "not a file", "samples.tif": "no image of a known",
+        "text.png": "no image of a known",
     }.items():  # fmt: skip
         assert re.search(reason, reasons.pop(f"bad/{name}")), name
     assert not reasons
     assert all(len(reason) <= 200 and "\n" not in reason for _, reason in images.broken)
     assert images.classes == ("bad", "good"), "repaired files must not change the classes"
     assert repr(images) == (
-        "Images(1 of 28×28, 2 classes, 9 broken)\n- no image that can be read: 1 sub-folder ('bad')"
+        "Images(1 of 28×28, 2 classes, 10 broken)\n- no image that can be read: 1 sub-folder ('bad')"
     )
     assert not warned
+    assert not caplog.records, "which would be shown in the notebook"
     assert capfd.readouterr() == ("", "")
 
-    with pytest.raises(ImagesError, match=r"no usable image among 9; the first, 'bomb\.png'"):
+    with pytest.raises(ImagesError, match=r"no usable image among 10; the first, 'bomb\.png'"):
         load_images(other)
 
 
