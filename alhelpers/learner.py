@@ -9,7 +9,7 @@ import numpy as np
 from alhelpers import queries
 from alhelpers.data import CANNOT_TELL, Dataset, check_images, scale
 from alhelpers.errors import check_count
-from alhelpers.models import Model, make_model
+from alhelpers.models import ENGINES, Model, make_model
 from alhelpers.tables import Table
 
 PERSON, MODEL = "person", "model"
@@ -100,9 +100,9 @@ class ActiveLearner:
         self.model: Any = make_model(int(self._pixels.sum()), data.n_classes, model, **settings)
         prepare = getattr(self.model, "prepare", np.asarray)
         self._x_pool, x_test = (scale(x).compress(self._pixels, axis=1) for x in (data.x_pool, data.x_test))
-        self._ready_pool, self._ready_test = prepare(self._x_pool), prepare(x_test)
+        self._ready_pool, self._test = prepare(self._x_pool), (prepare(x_test), data.y_test.astype(np.int32))
         self._x_labeled = np.empty_like(self._x_pool)  # filled from the front: no fit gathers what it has
-        self._answered: tuple[Any, Any] = (None, None), None
+        self._answered: Any = None  # weights and answers: most fits on the model's own labels keep both
         self.reset()
 
     def reset(self) -> None:
@@ -144,8 +144,8 @@ class ActiveLearner:
         """
         if not len(self.labeled):
             raise ValueError("there are no labels to fit on; call label_manually(n) first")
-        self.model.fit(self._x_labeled[: len(self.labels)], self.labels, self._ready_test, self.data.y_test)
-        accuracy = float((self.predict_proba_test().argmax(axis=1) == self.data.y_test).mean())
+        self.model.fit(self._x_labeled[: len(self.labels)], self.labels, *self._test)
+        accuracy = float((self.predict_proba_test().argmax(axis=1) == self._test[1]).mean())
         self.history.append(Fit(stage, len(self.labeled), accuracy, getattr(self.model, "n_iter_", 1)))
         if verbose:
             print("Labels:", len(self.labeled), "\tAccuracy:", np.float32(self.history[-1].accuracy))
@@ -182,22 +182,23 @@ class ActiveLearner:
         """
         positions = np.asarray(positions)
         whole = positions.ndim == 1 and positions.dtype.kind in "iu"
-        if not whole or len(np.unique(positions % len(self.unlabeled))) < len(positions):
+        if not whole or len(np.unique(self.unlabeled[positions])) < len(positions):
             raise ValueError(f"positions are {positions.dtype} {positions.shape}; give integers, each once")
         self.unlabeled = np.concatenate([self.unlabeled[positions], np.delete(self.unlabeled, positions)])
 
     def predict_proba(self, indices: np.ndarray) -> np.ndarray:
         """Class probabilities of these pool images, float32 of shape (len(indices), n_classes)."""
-        if not (hasattr(self.model, "weights") and hasattr(self.model, "bias")):
+        # Of many, it is quicker to ask about the whole pool than to pick them out.
+        if 4 * len(indices) < self.data.n_pool:
             return self.model.predict_proba(self._x_pool[indices])
-        state = self.model.weights, self.model.bias  # which nine in ten fits on the model's own labels keep
-        if not all(map(np.array_equal, state, self._answered[0])):
+        state = type(self.model).__module__ in ENGINES.values() and (self.model.weights, self.model.bias)
+        if not (state and self._answered and all(map(np.array_equal, state, self._answered[0]))):
             self._answered = copy.deepcopy(state), self.model.predict_proba(self._ready_pool)
         return self._answered[1][indices]
 
     def predict_proba_test(self) -> np.ndarray:
         """Class probabilities of the test images, float32 of shape (n_test, n_classes)."""
-        return self.model.predict_proba(self._ready_test)
+        return self.model.predict_proba(self._test[0])
 
     def predict_proba_of(self, x: np.ndarray) -> np.ndarray:
         """Class probabilities, float32 (n, n_classes), of any images x, (n, height, width) like the pool's.

@@ -32,8 +32,8 @@ class Model(Protocol):
     """What an `ActiveLearner` trains. Images are float32 arrays, (n, n_features), labels integers, (n,).
 
     It may also have `prepare`, which converts images that are used again and again to what its methods read
-    fastest; `n_iter_`, the last fit's steps; and, if it is linear, `weights`, (n_features, n_classes), and
-    `bias`, (n_classes,), which decide its answers: while both stay equal, the pool is not asked about again.
+    fastest; `n_iter_`, how many steps the last fit took; and, if it is linear, `weights`, (n_features,
+    n_classes), for `ActiveLearner.weight_images`.
     """
 
     def reset(self) -> object:

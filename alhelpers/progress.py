@@ -19,5 +19,7 @@ def progress(items: Iterable[Any], label: str = "", total: int | None = None) ->
 
         yield from tqdm(items, desc=label, total=total, leave=False, file=sys.stdout)
         clear_output()  # type: ignore[no-untyped-call]  # the finished bar would stay behind as an empty line
+    elif sys.stderr.isatty():
+        yield from tqdm(items, desc=label, total=total, leave=False)
     else:
-        yield from tqdm(items, desc=label, total=total, leave=False, disable=None)  # None: but in a terminal
+        yield from items

@@ -1,5 +1,6 @@
 """Labels from and for other programs: what a row says, which image it means, and which file is one's own."""
 
+import contextlib
 import os
 import re
 from collections import Counter
@@ -232,14 +233,16 @@ def export_predictions(path: Path, images: "Images", classes: Sequence[str], pro
     Raises LedgerError if the file cannot be written, or is there and says anything else: people mend such
     files by hand.
     """
+    columns = ("image", "name", "label", "confidence")
     rows = [
-        {"image": digest, "name": name, "label": classes[p.argmax()], "confidence": round(float(p.max()), 4)}
+        dict(zip(columns, (digest, name, classes[p.argmax()], round(float(p.max()), 4)), strict=True))
         for digest, name, p in zip(images.digests, images.names, proba, strict=True)
     ]
-    content = table_as_bytes(path, ("image", "name", "label", "confidence"), rows)
     if not os.path.lexists(path):
-        write_bytes(path, content)
-    elif _content(path) != content:
-        raise LedgerError(
-            f"{path} is there already and says something else; give another name, or move it away"
-        )
+        return write_bytes(path, table_as_bytes(path, columns, rows))
+    with contextlib.suppress(LedgerError):
+        header, there = read_table(path)
+        as_text = [{name: str(value) for name, value in row.items()} for row in rows]
+        if tuple(header) == columns and [{k: str(v) for k, v in row.items()} for _, row in there] == as_text:
+            return None
+    raise LedgerError(f"{path} is there already and says something else; give another name, or move it away")

@@ -121,6 +121,7 @@ def _words(fit: Fit | None) -> str:
 def check_engine(notebooks: Path, out: Path, name: str) -> bool:
     """Run the fits, say how many are equal and write NAME.csv; whether all are."""
     expected = committed_fits(notebooks)
+    out.mkdir(parents=True, exist_ok=True)
     start = time.perf_counter()
     found = javascript_fits() if name == "javascript" else article_fits()
     seconds = time.perf_counter() - start

@@ -129,11 +129,14 @@ class ForkedKernel:
     def poll(self) -> int | None:
         """None while it runs; its exit code is the fork server's secret, so 0 afterwards."""
         process = self._process
-        with contextlib.suppress(psutil.NoSuchProcess):
+        try:
             # Its number stays in use where nobody asks for its exit code.
-            if process and process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
-                return None
-        return 0
+            runs = process and process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return 0
+        except (psutil.AccessDenied, OSError):  # nobody can say so just now, as with too many open files
+            return None
+        return None if runs else 0
 
     def wait(self) -> int:
         """Its exit code, once it has ended."""

@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from typing import NamedTuple
+from uuid import uuid4
 
 import nbformat
 from nbformat import NotebookNode
@@ -75,6 +76,12 @@ def run_notebooks(
     name, most = Counter(notebook.stem for notebook in notebooks).most_common(1)[0]
     if most > 1:
         raise UserError(f"{most} notebooks are called {name}; give each a name of its own or run them apart")
+    for notebook in notebooks:
+        try:
+            content = nbformat.read(notebook, as_version=4)
+        except Exception:
+            continue  # what is damaged, in whatever way, fails by itself
+        check_kernel(notebook, content)
     with replacing(out.resolve()) as fresh:
         (fresh / "figures").mkdir()
         outcomes = _in_parallel(partial(_execute_into, fresh), notebooks, jobs, report)
@@ -127,7 +134,6 @@ def execute_notebook(
             # papermill's own `cwd` would move this process, and with it the runs in its other threads.
             resources={"metadata": {"path": str(folder)}},
             kernel_name="python3",
-            coalesce_streams=True,  # one output, however the prints arrived
             extra_arguments=KERNEL_ARGUMENTS,
             kernel_manager_class=kernels.kernel_manager_class(connection, scratch),
             shutdown_kernel="immediate",  # all it could say has been received
@@ -223,7 +229,8 @@ def refresh_notebooks(
 
     A notebook that fails keeps its old contents.
     """
-    outcomes = _in_parallel(_refresh, notebooks, jobs, report)
+    with tempfile.TemporaryDirectory(prefix="alhelpers-") as folder:
+        outcomes = _in_parallel(partial(_refresh, Path(folder)), notebooks, jobs, report)
     for notebook in notebooks:
         if notebook.resolve() == NOTEBOOKS / "06_active_learning.ipynb":
             # The learning curve is the third figure of notebook 06.
@@ -273,12 +280,9 @@ def outputs(notebook: NotebookNode) -> Iterator[NotebookNode]:
 def _in_parallel(
     work: Callable[[Path], Outcome], notebooks: Sequence[Path], jobs: int, report: Callable[[Outcome], None]
 ) -> list[Outcome]:
-    """Call `work` for every notebook, at most `jobs` at a time, if all are for the kernel there is."""
+    """Call `work` for every notebook, at most `jobs` at a time."""
     from alhelpers.running import kernels
 
-    for notebook in notebooks:
-        with contextlib.suppress(OSError, nbformat.reader.NotJSONError, nbformat.ValidationError):
-            check_kernel(notebook, nbformat.read(notebook, as_version=4))  # what is damaged fails by itself
     outcomes = []
     # The last notebooks are the longest: started first, none is left running alone at the end.
     ended = kernels.with_kernels(work, notebooks[::-1], jobs)
@@ -301,12 +305,36 @@ def _execute_into(folder: Path, notebook: Path) -> Outcome:
     return Outcome(name, time.monotonic() - start, describe(error))
 
 
-def _refresh(path: Path) -> Outcome:
-    with tempfile.TemporaryDirectory(prefix="alhelpers-") as folder:
-        outcome = _execute_into(Path(folder), path)
-        if not outcome.error:
-            atomic_write(path, as_committed(nbformat.read(Path(folder) / path.name, as_version=4)))
-    return outcome
+def _refresh(scratch: Path, path: Path) -> Outcome:
+    # Not by papermill, which would leave its traces and takes `sys.exit(0)` for the end of the notebook.
+    from nbclient import NotebookClient
+
+    from alhelpers.running import kernels
+
+    start, error = time.monotonic(), ""
+    try:
+        notebook = nbformat.read(path, as_version=4)
+        check_kernel(path, notebook)
+        client = NotebookClient(
+            notebook,
+            timeout=600,
+            record_timing=False,
+            coalesce_streams=True,  # one output, however the prints arrived
+            kernel_name="python3",
+            extra_arguments=KERNEL_ARGUMENTS,
+            kernel_manager_class=kernels.kernel_manager_class(scratch / f"{uuid4()}.json"),
+        )
+        try:
+            client.execute()
+        except RuntimeError:  # its kernel did not start, or died: on a busy machine that happens
+            if kernels.ENDING.is_set():
+                raise
+            client.execute()
+        atomic_write(path, as_committed(notebook))
+    except Exception as failure:  # of a cell it has the traceback; its exception's own words are enough
+        name, words = (getattr(failure, part, "") for part in ("ename", "evalue"))
+        error = f"{name or type(failure).__name__}: {one_line(words or failure)}"
+    return Outcome(path.stem, time.monotonic() - start, error)
 
 
 def as_committed(notebook: NotebookNode) -> str:
@@ -317,11 +345,8 @@ def as_committed(notebook: NotebookNode) -> str:
     language = notebook.metadata.get("language_info", {})
     for key in language.keys() - {"name", "file_extension"}:
         del language[key]
-    for each in (notebook, *notebook.cells):
-        for key in ("papermill", "execution"):
-            each.metadata.pop(key, None)
-        if not each.metadata.get("tags", True):  # papermill adds them empty
-            del each.metadata["tags"]
+    for cell in notebook.cells:
+        cell.metadata.pop("execution", None)
     return nbformat.writes(notebook).rstrip("\n") + "\n"
 
 

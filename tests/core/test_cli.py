@@ -142,6 +142,21 @@ def test_a_notebook_that_is_not_there_is_named(capsys):
     assert capsys.readouterr().err == said
 
 
+def test_a_damaged_notebook_fails_by_itself(tmp_path, capfd):
+    good = notebook(tmp_path / "good.ipynb", "print(1)")
+    (tmp_path / "list.ipynb").write_text("[]")
+    (tmp_path / "latin.ipynb").write_bytes('{"ü": 1}'.encode("latin-1"))
+    given = [str(tmp_path / f"{name}.ipynb") for name in ("latin", "good", "list")]
+    for command in (["run", *given, "--out", str(tmp_path / "out")], ["refresh", *given]):
+        assert cli.main(command) == 1
+        said = capfd.readouterr().err
+        assert [line.split(" failed at ")[0] for line in said.splitlines()] == [
+            "alhelpers: latin",
+            "alhelpers: list",
+        ]
+    assert nbformat.read(good, as_version=4).cells[0].outputs
+
+
 def swept(path):
     """A notebook that can be swept."""
     return str(notebook(path, parameters="seed: int = 0"))
@@ -198,7 +213,7 @@ def test_refresh_leaves_a_notebook_that_fails_as_it_was(tmp_path, capfd):
     bad = notebook(tmp_path / "01_bad.ipynb", "print('changed')", "1 / 0")
     before = bad.read_bytes()
     assert cli.main(["refresh", str(bad)]) == 1
-    assert "01_bad failed at cell 2: ZeroDivisionError" in capfd.readouterr().err
+    assert "01_bad failed at ZeroDivisionError" in capfd.readouterr().err
     assert bad.read_bytes() == before
     assert [file.name for file in tmp_path.iterdir()] == ["01_bad.ipynb"]
 

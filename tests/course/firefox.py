@@ -35,7 +35,7 @@ class Firefox:
         with self.log.open("w") as log:
             self.process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=log)
         self._ids, self.trouble = itertools.count(1), []
-        address = wait_for(lambda: re.search(r"BiDi listening on (ws://\S+)", self.log.read_text()))[1]
+        address = wait_for(lambda: re.search(r"BiDi listening on (ws://\S+)", self.log.read_text()), 120)[1]
         self._socket = websocket.create_connection(f"{address}/session", suppress_origin=True, timeout=180)
         self.call("session.new", capabilities={})
         # A window of its own has the focus; the first one never has, and there no key works a button.

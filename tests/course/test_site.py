@@ -259,6 +259,14 @@ IN_NEW_COLOURS = """(seen) => {
 }"""
 
 
+def test_a_folder_that_is_no_site_is_left_alone(tmp_path):
+    (tmp_path / "index.html").write_text("mine", encoding="utf-8")  # of a site, but not of ours
+    outcome = build(ROOT, tmp_path)
+    assert outcome.returncode != 0
+    assert str(tmp_path) in outcome.stderr
+    assert [path.read_text(encoding="utf-8") for path in tmp_path.iterdir()] == ["mine"]
+
+
 def barriers(page, where, options):
     """What axe finds serious or critical in a part of a page."""
     quick = {"resultTypes": ["violations"], "selectors": False}

@@ -179,5 +179,8 @@ def test_a_kernel_that_does_not_start_is_started_again_once(tmp_path, monkeypatc
         await wait(self, timeout)
 
     monkeypatch.setattr(AsyncKernelClient, "wait_for_ready", at_the_second_try)
-    assert running._refresh(write_notebook(tmp_path / "one.ipynb", "print(2 * 3)")).error == ""
-    assert len(tried) == 2
+    one = write_notebook(tmp_path / "one.ipynb", "print(2 * 3)")
+    for work in (running._execute_into, running._refresh):
+        tried.clear()
+        assert work(tmp_path, one).error == ""
+        assert len(tried) == 2
