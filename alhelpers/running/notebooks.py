@@ -141,14 +141,19 @@ def execute_notebook(
     except papermill.PapermillExecutionError as problem:
         return failure(problem.ename, problem.evalue, problem.exec_count, problem.source)
     except Exception as problem:
-        if limit.is_over():
-            message = f"the notebook took longer than its limit of {timeout:g} s"
-            return failure("TimeoutError", message, limit.cells, limit.source)
-        hint = "; `alhelpers doctor` may know why" if "Kernel died before" in str(problem) else ""
-        return failure(type(problem).__name__, f"{problem}{hint}")
+        return _failure_of_no_cell(problem, limit)
     finally:
         connection.unlink(missing_ok=True)
     return None
+
+
+def _failure_of_no_cell(problem: Exception, limit: "_Limit") -> dict[str, object]:
+    """What ended a notebook, if it was none of its cells: the limit, its kernel, or its file."""
+    if limit.is_over():
+        message = f"the notebook took longer than its limit of {limit.seconds:g} s"
+        return failure("TimeoutError", message, limit.cells, limit.source)
+    hint = "; `alhelpers doctor` may know why" if "Kernel died before" in str(problem) else ""
+    return failure(type(problem).__name__, f"{problem}{hint}")
 
 
 def check_kernel(path: Path, notebook: NotebookNode) -> None:
@@ -180,13 +185,13 @@ class _Limit:
     """How long a notebook may take; asked by nbclient before each cell, it knows which one is running."""
 
     def __init__(self, seconds: float) -> None:
-        self._seconds, self._end = seconds, math.inf
+        self.seconds, self._end = seconds, math.inf
         self.cells, self.source = 0, ""
 
     def __call__(self, cell: NotebookNode) -> float:
         """The seconds that are left for the notebook and so for the cell."""
         now = time.monotonic()
-        self._end = min(self._end, now + self._seconds)  # from the first cell on
+        self._end = min(self._end, now + self.seconds)  # from the first cell on
         self.cells, self.source = self.cells + 1, cell.source
         return max(self._end - now, 1e-3)  # 0 would be no limit
 
